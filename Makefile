@@ -1,0 +1,160 @@
+# mapilb: make help lists the targets.
+#
+# src/<layer>/*.c make one library, src/main the daemon, tools/<name>/*.c a
+# program each (tools/bench: one a file), tests/<layer>/test_*.c a test each.
+
+BUILD	?= build
+CC	?= gcc
+CLANG	?= clang
+CSTD	:= -std=c11 -D_GNU_SOURCE
+WARN	:= -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Werror
+OPT	?= -O2 -g
+CFLAGS	:= $(CSTD) $(WARN) $(OPT) $(SAN) -pthread -fno-strict-aliasing \
+	   -Iinclude
+LDFLAGS	:= $(SAN) -pthread
+LDLIBS	:= -lev -lbpf -lmnl -lcap
+ASAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
+	   -fno-omit-frame-pointer
+
+lib_src	   := $(wildcard $(addsuffix /*.c,$(addprefix src/,base wire core \
+		net svc)))
+main_src   := $(wildcard src/main/*.c)
+load_src   := $(filter-out src/main/mapilbd.c,$(main_src))
+bpf_src	   := $(wildcard src/net/*.bpf.c)
+lib_src	   := $(filter-out $(bpf_src),$(lib_src))
+tool_dirs  := $(filter-out tools/bench,$(patsubst %/,%,$(dir $(wildcard \
+		tools/*/main.c))))
+bench_src  := $(wildcard tools/bench/*.c)
+test_src   := $(wildcard tests/*/test_*.c)
+fuzz_src   := $(wildcard tests/fuzz/fuzz_*.c)
+help_src   := $(wildcard tests/helper/*.c)
+
+obj	    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+lib	   := $(BUILD)/libmapilb.a
+daemon	   := $(if $(main_src),$(BUILD)/mapilbd)
+tools	   := $(addprefix $(BUILD)/,$(notdir $(tool_dirs)))
+bench_bin  := $(patsubst tools/bench/%.c,$(BUILD)/bench/%,$(bench_src))
+tests	   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(test_src))
+replays	   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(fuzz_src))
+bpf_obj	   := $(patsubst src/net/%.c,$(BUILD)/obj/src/net/%.o,$(bpf_src))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help packages demo check check-all check-unit check-conf check-e2e \
+	lint format bench fuzz clean tests
+
+all: $(daemon) $(tools)
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make            build the daemon and the tools
+## make demo       a simulated array, the balancer and 200 clients; a minute
+## make check      every test, in less than ten minutes
+## make check-all  every test in every combination; longer
+## make lint       warnings, format, layers, clang-tidy
+## make format     write the format
+## make bench      side by side with haproxy
+## make fuzz       each fuzz target for FUZZ_SECONDS (60)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The kernel's program for sk_lookup; embedded by the loader's object.
+$(BUILD)/obj/%.bpf.o: %.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) -O2 -g -target bpf -Wall -Werror \
+		-I/usr/include/$(shell $(CC) -print-multiarch) -Iinclude \
+		-MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/src/net/listen_sk_lookup.o: $(bpf_obj)
+$(BUILD)/obj/src/net/listen_sk_lookup.o: CFLAGS += \
+	-DSK_LOOKUP_OBJECT='"$(BUILD)/obj/src/net/sk_lookup.bpf.o"'
+
+$(lib): $(call obj,$(lib_src))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/mapilbd: $(call obj,$(main_src)) $(lib)
+	$(CC) $(LDFLAGS) -o $@ $^ -liniparser $(LDLIBS)
+
+define tool_rule
+$(BUILD)/$(notdir $(1)): $$(call obj,$$(wildcard $(1)/*.c)) $(lib)
+	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+endef
+$(foreach dir,$(tool_dirs),$(eval $(call tool_rule,$(dir))))
+
+$(BUILD)/bench/%: $(BUILD)/obj/tools/bench/%.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^
+
+# A test sees the daemon's modules too (all but its main function). Every
+# allocation can be made to fail: tests/helper/alloc.c wraps the allocator.
+WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc \
+	-Wl,--wrap=strdup,--wrap=mmap
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call obj,$(help_src)) \
+		$(call obj,$(load_src)) $(lib)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka -liniparser $(LDLIBS)
+
+# A fuzz target linked with a main() that replays its seeds.
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
+		$(BUILD)/obj/tests/fuzz/replay.o $(lib)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+tests: $(tests) $(replays)
+
+packages:
+	@mkdir -p $(BUILD)
+	@tools/install-packages build run
+
+packages-check: packages
+	@tools/install-packages test
+
+# What the machine lacks is installed before make looks at a source.
+demo: packages
+	@$(MAKE) --no-print-directory all
+	@tools/demo
+
+check: packages-check
+	@$(MAKE) --no-print-directory check-unit check-conf check-e2e
+
+check-all: packages-check
+	@$(MAKE) --no-print-directory check-unit check-conf
+	@tests/e2e/run --all
+
+check-unit:
+	@$(MAKE) --no-print-directory -j2 all tests
+	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SAN="$(ASAN)" \
+		OPT="-O1 -g" all tests
+	@tests/run $(BUILD) $(tests) $(replays)
+	@tests/run $(BUILD)/asan \
+		$(patsubst $(BUILD)/%,$(BUILD)/asan/%,$(tests) $(replays))
+
+check-conf: all
+	@tests/conf/run $(BUILD)/mapilbd
+
+check-e2e: all
+	@tests/e2e/run --pairwise
+
+lint: packages-check
+	@tools/lint
+
+format:
+	@git ls-files -co --exclude-standard '*.[ch]' | xargs clang-format -i
+
+bench: packages
+	@tools/install-packages bench
+	@$(MAKE) --no-print-directory -j2 all $(bench_bin)
+	@tools/bench/run
+
+FUZZ_SECONDS ?= 60
+fuzz: packages-check
+	@tests/fuzz/run $(FUZZ_SECONDS)
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

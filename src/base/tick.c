@@ -1,0 +1,112 @@
+/*
+ * tick.c - durations as text, and queues of deadlines.
+ *
+ * Layer: base.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/tick.h"
+
+#define LONGEST_MS (10ull * 365 * 24 * 3600 * 1000)
+
+/* From the coarsest to the finest: what tick_format() tries in turn. */
+static const struct {
+	const char *name;
+	uint64_t ms;
+} unit[] = {
+	{ "h", 3600 * 1000 },
+	{ "m", 60 * 1000 },
+	{ "s", 1000 },
+	{ "ms", 1 },
+};
+
+#define NUNITS (sizeof(unit) / sizeof(unit[0]))
+
+int tick_parse(const char *text, uint64_t *out_ms)
+{
+	uint64_t number;
+	char *end;
+	size_t i;
+
+	if (*text < '0' || *text > '9' || strlen(text) > 16)
+		return ERR_MALFORMED;
+	number = strtoull(text, &end, 10);
+	if (number == 0 && *end == '\0') {
+		*out_ms = 0;
+		return 0;
+	}
+	for (i = 0; i < NUNITS; i++) {
+		if (strcmp(end, unit[i].name) != 0)
+			continue;
+		if (number > LONGEST_MS / unit[i].ms)
+			return ERR_LIMIT;
+		*out_ms = number * unit[i].ms;
+		return 0;
+	}
+	return ERR_MALFORMED;
+}
+
+const char *tick_format(uint64_t ms, char room[24])
+{
+	size_t i = 0;
+
+	while (i < NUNITS - 1 && (ms == 0 || ms % unit[i].ms))
+		i++;
+	snprintf(room, 24, "%" PRIu64 "%s", ms / unit[i].ms, unit[i].name);
+	return room;
+}
+
+void tick_queue_init(struct tick_queue *queue, uint64_t span_ms)
+{
+	list_init(&queue->head);
+	queue->span_ms = span_ms;
+}
+
+void tick_entry_init(struct tick_entry *entry)
+{
+	list_init(&entry->node);
+	entry->due_ms = TICK_NEVER;
+}
+
+void tick_queue_renew(struct tick_queue *queue, struct tick_entry *entry,
+		      uint64_t since_ms)
+{
+	struct list *before;
+
+	list_remove(&entry->node);
+	entry->due_ms = since_ms + queue->span_ms;
+	before = queue->head.prev;
+	/* An owner that was active a while ago may belong further ahead. */
+	while (before != &queue->head &&
+	       list_entry(before, struct tick_entry, node)->due_ms >
+		       entry->due_ms)
+		before = before->prev;
+	list_add(before->next, &entry->node);
+}
+
+void tick_entry_cancel(struct tick_entry *entry)
+{
+	list_remove(&entry->node);
+	entry->due_ms = TICK_NEVER;
+}
+
+uint64_t tick_queue_next(const struct tick_queue *queue)
+{
+	if (list_is_empty(&queue->head))
+		return TICK_NEVER;
+	return list_entry(queue->head.next, struct tick_entry, node)->due_ms;
+}
+
+struct tick_entry *tick_queue_take(struct tick_queue *queue, uint64_t now_ms)
+{
+	struct tick_entry *entry;
+
+	if (tick_queue_next(queue) > now_ms)
+		return NULL;
+	entry = list_entry(queue->head.next, struct tick_entry, node);
+	list_remove(&entry->node);
+	return entry;
+}
