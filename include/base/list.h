@@ -16,16 +16,15 @@ struct list {
 	struct list *prev;
 };
 
-#define list_entry(node, type, member) \
+#define list_entry(node, type, member)                                         \
 	((type *)(void *)((char *)(node)-offsetof(type, member)))
 
-#define list_each(node, head) \
+#define list_each(node, head)                                                  \
 	for ((node) = (head)->next; (node) != (head); (node) = (node)->next)
 
 /* The current node may be removed in the body. */
-#define list_each_safe(node, spare, head)                    \
-	for ((node) = (head)->next, (spare) = (node)->next;  \
-	     (node) != (head);                               \
+#define list_each_safe(node, spare, head)                                      \
+	for ((node) = (head)->next, (spare) = (node)->next; (node) != (head);  \
 	     (node) = (spare), (spare) = (node)->next)
 
 static inline void list_init(struct list *head)

@@ -92,10 +92,10 @@ struct log {
 void log_line(struct log *log, enum log_level level, const char *event,
 	      size_t nfields, const struct log_field *field);
 
-#define LOG(log, level, event, ...)                                           \
-	log_line((log), (level), (event),                                     \
-		 sizeof((struct log_field[]){ __VA_ARGS__ }) /                \
-			 sizeof(struct log_field),                            \
+#define LOG(log, level, event, ...)                                            \
+	log_line((log), (level), (event),                                      \
+		 sizeof((struct log_field[]){ __VA_ARGS__ }) /                 \
+			 sizeof(struct log_field),                             \
 		 (const struct log_field[]){ __VA_ARGS__ })
 
 /*

@@ -63,8 +63,7 @@ struct epm_map_reply {
 MUST_CHECK int epm_map_reply_read(struct bytes stub, bool little,
 				  struct epm_map_reply *out);
 /* <max_towers>: the caller's cap, which the array repeats. */
-void epm_map_reply_write(struct builder *out,
-			 const struct epm_map_reply *reply,
+void epm_map_reply_write(struct builder *out, const struct epm_map_reply *reply,
 			 uint32_t max_towers);
 
 enum epm_inquiry {

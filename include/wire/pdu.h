@@ -71,7 +71,7 @@ const char *pdu_fault_name(uint32_t status); /* NULL if it has no name */
 struct pdu {
 	uint8_t type;
 	uint8_t flags;
-	bool little;	    /* integers of header and body */
+	bool little; /* integers of header and body */
 	uint32_t call_id;
 	struct bytes whole; /* the fragment, header and trailer included */
 	struct bytes body;  /* after the header, before trailer and auth pad */
@@ -160,8 +160,7 @@ struct pdu_request {
 	struct uuid object;
 	struct bytes stub;
 };
-MUST_CHECK int pdu_request_read(const struct pdu *pdu,
-				struct pdu_request *out);
+MUST_CHECK int pdu_request_read(const struct pdu *pdu, struct pdu_request *out);
 
 struct pdu_response {
 	uint32_t alloc_hint;
@@ -185,8 +184,7 @@ void pdu_bind_write(struct builder *out, uint8_t type, uint8_t flags,
 		    uint32_t call_id, const struct pdu_bind *bind);
 void pdu_bind_ack_write(struct builder *out, uint8_t type, uint8_t flags,
 			uint32_t call_id, const struct pdu_bind_ack *ack);
-void pdu_bind_nak_write(struct builder *out, uint32_t call_id,
-			uint16_t reason);
+void pdu_bind_nak_write(struct builder *out, uint32_t call_id, uint16_t reason);
 void pdu_request_write(struct builder *out, uint8_t flags, uint32_t call_id,
 		       uint16_t context, uint16_t opnum, struct bytes stub);
 void pdu_response_write(struct builder *out, uint8_t flags, uint32_t call_id,

@@ -33,7 +33,7 @@ struct tower {
 	struct syntax transfer;
 	bool has_port; /* tcp, http, udp */
 	uint16_t port;
-	struct addr addr;	/* IPv4, maybe 0.0.0.0; family 0 = no floor */
+	struct addr addr; /* IPv4, maybe 0.0.0.0; family 0 = no floor */
 	/* Where in the tower's octets they stand, for patching in place;
 	 * 0 = there is none. */
 	uint16_t port_offset;

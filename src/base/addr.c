@@ -67,8 +67,7 @@ bool addr_is_wildcard(const struct addr *addr)
 {
 	static const uint8_t zero[16];
 
-	return addr->family &&
-	       memcmp(addr->octet, zero, addr_len(addr)) == 0;
+	return addr->family && memcmp(addr->octet, zero, addr_len(addr)) == 0;
 }
 
 struct addr addr_mask(const struct addr *addr, unsigned bits)

@@ -14,8 +14,7 @@ struct bytes bytes_of(const void *at, size_t len)
 
 bool bytes_equal(struct bytes a, struct bytes b)
 {
-	return a.len == b.len &&
-	       (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
 struct cursor cursor_over(struct bytes in, bool little)

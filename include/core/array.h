@@ -1,0 +1,79 @@
+/*
+ * array.h - the servers of the array while the balancer runs.
+ *
+ * Layer: core (pure). Thread-safe: every field that changes while a server
+ * is in use is atomic; the slots themselves are changed by the control
+ * thread alone.
+ * Units: milliseconds of the monotonic clock.
+ *
+ * A server has a slot for as long as anything refers to it; a set of
+ * servers is a mask with one bit a slot. A server that a reload took out is
+ * LEAVING: it keeps its slot, name and address until its last connection
+ * and binding are gone (array_sweep), so that a slot never changes its
+ * meaning under somebody's feet.
+ */
+#ifndef CORE_ARRAY_H
+#define CORE_ARRAY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "core/conf.h"
+
+#define ARRAY_SLOTS CONF_SERVERS_MAX
+
+enum server_life { SERVER_FREE, SERVER_IN_USE, SERVER_LEAVING };
+
+struct server {
+	char name[CONF_NAME_MAX]; /* fixed while the slot is used */
+	struct addr address;	  /* the same */
+	uint8_t slot;
+	_Atomic uint8_t life;  /* enum server_life */
+	_Atomic uint8_t state; /* enum conf_state: the administrator's word */
+	_Atomic uint32_t weight;
+	_Atomic uint32_t bindings;    /* clients bound to it */
+	_Atomic uint32_t connections; /* open or being opened */
+	/* Set aside after a connect that spoke against it. */
+	_Atomic uint32_t failures;	  /* in a row */
+	_Atomic uint64_t set_aside_until; /* 0 = is not */
+	_Atomic uint16_t blamed_port;	  /* the port that failed */
+};
+
+struct array {
+	struct server server[ARRAY_SLOTS];
+};
+
+void array_init(struct array *array);
+/* Make the array what <conf> says: known names (with the same address) keep
+ * their slot and get their new weight and state, others leave, new ones get
+ * a free slot. ERR_SPACE, nothing changed, when no slot is free. */
+MUST_CHECK int array_apply(struct array *array, const struct conf *conf);
+/* Free the slots of leaving servers that nothing refers to; returns them. */
+uint64_t array_sweep(struct array *array);
+/* NULL if no server in use has that name. */
+struct server *array_find(struct array *array, const char *name);
+
+static inline uint64_t server_bit(const struct server *server)
+{
+	return UINT64_C(1) << server->slot;
+}
+
+/* Servers that may get a new client now: in use, enabled, not set aside. */
+uint64_t array_open(struct array *array, uint64_t now_ms);
+/* Servers that may serve a client which is bound to them: in use and not
+ * disabled; a set-aside one only while the client has live connections. */
+bool server_serves(const struct server *server, bool has_live, uint64_t now_ms);
+
+/*
+ * A connect to <port> spoke against the server: it is set aside for 1 s,
+ * doubled with every failure in a row up to 30 s. Failures while it is set
+ * aside already count once. Returns for how long, 0 if it already was.
+ */
+uint64_t server_failed(struct server *server, uint16_t port, uint64_t now_ms);
+/* A connect to <port> succeeded. Ends the set-aside if that port was blamed
+ * (or 0 was: blame on the whole server). Returns true if it ended one. */
+bool server_answered(struct server *server, uint16_t port);
+
+#endif

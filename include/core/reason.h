@@ -1,0 +1,41 @@
+/*
+ * reason.h - why a connection was refused, moved or ended: one word each.
+ *
+ * Layer: core.
+ * The same word in log, metric and manual. tests/core/test_reason.c holds
+ * that every reason has one.
+ */
+#ifndef CORE_REASON_H
+#define CORE_REASON_H
+
+enum reason {
+	REASON_NONE,
+	/* how a relayed connection ended */
+	REASON_CLIENT_CLOSED,  /* client-closed: the client finished first */
+	REASON_SERVER_CLOSED,  /* server-closed */
+	REASON_CLIENT_RESET,   /* client-reset */
+	REASON_SERVER_RESET,   /* server-reset */
+	REASON_IDLE_TIMEOUT,   /* idle-timeout */
+	REASON_STOPPED,	       /* stopped: the balancer ended */
+	REASON_SERVER_REMOVED, /* server-removed */
+	/* why no server was reached */
+	REASON_CONNECT_REFUSED,	    /* connect-refused */
+	REASON_CONNECT_TIMEOUT,	    /* connect-timeout */
+	REASON_CONNECT_UNREACHABLE, /* connect-unreachable */
+	REASON_NO_SERVER,	    /* no-server: none may be chosen */
+	REASON_STALE_PORT,	    /* stale-port: another server's port */
+	REASON_PORT_SERVER_DOWN,    /* port-server-down */
+	REASON_SOURCE_EXHAUSTED,    /* source-exhausted */
+	/* why the balancer took no connection */
+	REASON_STOPPING,	/* stopping */
+	REASON_MAX_CONNECTIONS, /* max-connections */
+	REASON_TABLE_FULL,	/* table-full: affinity entries */
+	REASON_NO_DESCRIPTORS,	/* no-descriptors */
+	REASON_NO_MEMORY,	/* no-memory */
+	REASON_NOT_ADMITTED,	/* not-admitted */
+	REASON_COUNT
+};
+
+const char *reason_name(enum reason reason);
+
+#endif

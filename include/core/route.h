@@ -1,0 +1,61 @@
+/*
+ * route.h - which server and which of its ports a new connection gets.
+ *
+ * Layer: core (pure).
+ * The rules, in order, for a connection to <port>:
+ *	135, static and service ports: the client's server, or the method's
+ *	choice; the same port there.
+ *	a port of the dynamic range that nobody announces (admit = any): as
+ *	before.
+ *	an announced port of a client with a binding: its server; the same
+ *	port if that server announces it, else the server's port for the same
+ *	interface, else stale-port.
+ *	an announced port of a client without: one of the servers that announce
+ *	it and may take a client; port-server-down if none may.
+ */
+#ifndef CORE_ROUTE_H
+#define CORE_ROUTE_H
+
+#include "core/affinity.h"
+#include "core/announced.h"
+#include "core/reason.h"
+#include "core/sched.h"
+
+enum route_kind {
+	ROUTE_FIXED,   /* 135, a static port, a service's port */
+	ROUTE_DYNAMIC, /* a port of the range */
+};
+
+struct router {
+	struct array *array; /* all borrowed */
+	struct sched *sched;
+	struct affinity *affinity;
+	struct announced *announced;
+};
+
+struct route {
+	struct reservation res;
+	uint64_t tried; /* servers that failed for this connection */
+	enum route_kind kind;
+	uint16_t dialled; /* by the client */
+	uint16_t port;	  /* of the server */
+	const char *why;  /* "bound", "new", "moved": for the log */
+};
+
+/* Reserve and decide. REASON_NONE: route->res.server and route->port are to
+ * be dialled and route_end() is owed; else why not, and nothing is held. */
+enum reason route_begin(struct router *router, const struct addr *client,
+			enum route_kind kind, uint16_t port, uint64_t now_ms,
+			struct route *out);
+/* The dial succeeded. */
+void route_confirm(struct router *router, struct route *route);
+/*
+ * The dial failed for <cause>. REASON_NONE: res.server and port were set
+ * anew, dial again; else the reason to reset the client with. Blames the
+ * server where the failure speaks against it. route_end() is still owed.
+ */
+enum reason route_failed(struct router *router, struct route *route,
+			 enum reason cause, uint64_t now_ms);
+void route_end(struct router *router, struct route *route, uint64_t now_ms);
+
+#endif
