@@ -1,0 +1,80 @@
+/*
+ * listen.h - take the connections to a changing set of ports: one
+ * interface, three ways.
+ *
+ * Layer: net.
+ *	sk_lookup	a BPF program steers admitted ports to one socket a
+ *			worker and family; what is not admitted the kernel
+ *			answers as if we were not there
+ *	tproxy		an nft set and a policy route do the same
+ *	sockets		a listening socket for each port
+ * The control thread owns a listener and calls everything here; workers
+ * borrow the descriptors that <attach> hands over.
+ */
+#ifndef NET_LISTEN_H
+#define NET_LISTEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/log.h"
+#include "core/conf.h"
+#include "core/portset.h"
+
+struct listener;
+
+struct listen_config {
+	unsigned nvips;
+	const struct addr *vip;
+	unsigned nworkers;
+	enum conf_intercept way; /* auto: the first that passes the test */
+	uint64_t keepalive_ms;	 /* set on the sockets, inherited; 0 = off */
+	/* Ports never taken, whoever asks. */
+	const struct portset *exclude;
+	struct log *log;
+	/*
+	 * A socket to accept from, for one worker (of a SO_REUSEPORT group,
+	 * one a worker). <port>: what it listens on; 0 = read the dialled
+	 * port with getsockname(). Non-blocking, close-on-exec. Detach is
+	 * called before the listener closes it and returns when the worker
+	 * is done with it.
+	 */
+	int (*attach)(void *ctx, unsigned worker, int fd, uint16_t port);
+	void (*detach)(void *ctx, unsigned worker, int fd);
+	void *ctx;
+};
+
+/*
+ * Open with no port admitted. With auto the ways are tried in the order
+ * above and every failure is logged with its reason.
+ * -errno, ERR_REFUSED if the self-test of the only way failed, ERR_BUSY if
+ * another balancer already serves one of the VIPs here (it is logged which).
+ */
+MUST_CHECK int listener_open(const struct listen_config *config,
+			     struct listener **out);
+/*
+ * Take connections to <port> on every VIP. Idempotent. ERR_BUSY: somebody
+ * else listens there, the port is spared (asked anew at every call);
+ * ERR_REFUSED: excluded; -errno. Nothing is half done.
+ */
+MUST_CHECK int listener_admit(struct listener *listener, uint16_t port);
+MUST_CHECK int listener_withdraw(struct listener *listener, uint16_t port);
+/*
+ * Make the admitted ports equal to <wanted>, in as few steps as the way
+ * allows; ports that cannot be had are left out, counted in *spared and
+ * logged once each. -errno.
+ */
+MUST_CHECK int listener_apply(struct listener *listener,
+			      const struct portset *wanted, unsigned *spared);
+const struct portset *listener_admitted(const struct listener *listener);
+const char *listener_way(const struct listener *listener);
+/* Descriptors that admitting one more port takes. */
+unsigned listener_cost(const struct listener *listener);
+/* Connections to ports of the range that were not admitted, where the way
+ * can count them; 0 elsewhere. */
+uint64_t listener_refused(const struct listener *listener);
+/* Everything that was installed in the kernel is taken out again. */
+void listener_close(struct listener *listener);
+
+#endif
