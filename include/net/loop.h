@@ -33,8 +33,7 @@ enum loop_event {
 struct loop_io {
 	void (*ready)(struct loop_io *io, unsigned events);
 	int fd;
-	bool is_queued; /* the loop's own: waits for LOOP_AGAIN */
-	struct list again;
+	struct list again; /* the loop's own: waits for LOOP_AGAIN */
 };
 
 /* NULL: no memory or no descriptors. */

@@ -1,0 +1,193 @@
+/*
+ * dial.c - connect to a server, within a time.
+ *
+ * Layer: net.
+ */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/dial.h"
+
+/* How many probes of a dead peer, and how far apart. */
+#define PROBES	       6
+#define PROBE_APART_MS 10000
+
+static enum reason reason_of(int error)
+{
+	switch (error) {
+	case 0:
+		return REASON_NONE;
+	case ECONNREFUSED:
+	case ECONNRESET:
+		return REASON_CONNECT_REFUSED;
+	case ETIMEDOUT:
+		return REASON_CONNECT_TIMEOUT;
+	case EADDRNOTAVAIL:
+	case EADDRINUSE:
+		return REASON_SOURCE_EXHAUSTED;
+	case EMFILE:
+	case ENFILE:
+		return REASON_NO_DESCRIPTORS;
+	case ENOMEM:
+	case ENOBUFS:
+	case ENOSPC: /* the kernel's limit of epoll entries */
+		return REASON_NO_MEMORY;
+	}
+	return REASON_CONNECT_UNREACHABLE;
+}
+
+static void set_option(int fd, int level, int name, int value)
+{
+	/* Each is an improvement, none a condition. */
+	(void)!setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+void dial_keepalive(int fd, uint64_t keepalive_ms)
+{
+	int idle_s = (int)((keepalive_ms + 999) / 1000);
+
+	if (!keepalive_ms)
+		return;
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_APART_MS / 1000);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
+}
+
+static void close_dial(struct dial *dial)
+{
+	tick_entry_cancel(&dial->deadline);
+	loop_forget(dial->dialer->loop, &dial->io);
+	close(dial->io.fd);
+	dial->io.fd = -1;
+}
+
+static void rearm(struct dialer *dialer)
+{
+	uint64_t next = tick_queue_next(&dialer->deadlines);
+	uint64_t now = loop_now_ms(dialer->loop);
+
+	if (next != TICK_NEVER)
+		loop_timer_set(dialer->loop, &dialer->timer,
+			       next > now ? next - now : 0);
+}
+
+static void timer_fired(struct loop_timer *timer)
+{
+	struct dialer *dialer = list_entry(timer, struct dialer, timer);
+	uint64_t now = loop_now_ms(dialer->loop);
+	struct tick_entry *entry;
+
+	dialer->timer_is_set = false;
+	while ((entry = tick_queue_take(&dialer->deadlines, now))) {
+		struct dial *dial = list_entry(entry, struct dial, deadline);
+
+		close_dial(dial);
+		dial->done(dial, REASON_CONNECT_TIMEOUT);
+	}
+	dialer->timer_is_set = !list_is_empty(&dialer->deadlines.head);
+	rearm(dialer);
+}
+
+void dialer_init(struct dialer *dialer, struct loop *loop, uint64_t timeout_ms,
+		 uint64_t keepalive_ms)
+{
+	*dialer = (struct dialer){ .loop = loop, .keepalive_ms = keepalive_ms };
+	tick_queue_init(&dialer->deadlines, timeout_ms);
+	dialer->timer.fire = timer_fired;
+}
+
+void dialer_release(struct dialer *dialer)
+{
+	loop_timer_stop(dialer->loop, &dialer->timer);
+}
+
+/* The connect ended, well or not. */
+static void dial_ready(struct loop_io *io, unsigned events)
+{
+	struct dial *dial = list_entry(io, struct dial, io);
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (events & LOOP_END) {
+		if (getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &error, &len))
+			error = errno;
+	} else if (!(events & LOOP_WRITE)) {
+		return;
+	}
+	if (error) {
+		close_dial(dial);
+		dial->done(dial, reason_of(error));
+		return;
+	}
+	tick_entry_cancel(&dial->deadline);
+	dial->done(dial, REASON_NONE);
+}
+
+/* Ports are taken when the connection is made: one source address then
+ * holds as many connections to each server port as it has ports. */
+static int bind_source(int fd, const struct addr *source)
+{
+	struct endpoint from = { .addr = *source };
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(&from, &sa);
+
+	set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	return bind(fd, (struct sockaddr *)&sa, len) ? -errno : 0;
+}
+
+static int open_socket(const struct dialer *dialer, const struct endpoint *to)
+{
+	int fd = socket(to->addr.family,
+			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	dial_keepalive(fd, dialer->keepalive_ms);
+	return fd;
+}
+
+static int start_connect(int fd, const struct endpoint *to)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(to, &sa);
+
+	if (connect(fd, (struct sockaddr *)&sa, len) && errno != EINPROGRESS)
+		return -errno;
+	return 0;
+}
+
+enum reason dial_start(struct dialer *dialer, struct dial *dial,
+		       const struct endpoint *to, const struct addr *source)
+{
+	int fd = open_socket(dialer, to), err;
+
+	if (fd < 0)
+		return reason_of(-fd);
+	dial->dialer = dialer;
+	dial->io = (struct loop_io){ .fd = fd, .ready = dial_ready };
+	tick_entry_init(&dial->deadline);
+	err = source ? bind_source(fd, source) : 0;
+	if (!err)
+		err = start_connect(fd, to);
+	if (!err)
+		err = loop_watch_edge(dialer->loop, &dial->io);
+	if (err) {
+		close(fd);
+		return reason_of(-err);
+	}
+	tick_queue_renew(&dialer->deadlines, &dial->deadline,
+			 loop_now_ms(dialer->loop));
+	if (!dialer->timer_is_set)
+		rearm(dialer);
+	dialer->timer_is_set = true;
+	return REASON_NONE;
+}
+
+void dial_cancel(struct dial *dial)
+{
+	close_dial(dial);
+}
