@@ -15,6 +15,8 @@ enum reason {
 	REASON_SERVER_CLOSED,  /* server-closed */
 	REASON_CLIENT_RESET,   /* client-reset */
 	REASON_SERVER_RESET,   /* server-reset */
+	REASON_CLIENT_GONE,    /* client-gone: no answer to probes or data */
+	REASON_SERVER_GONE,    /* server-gone: the same */
 	REASON_IDLE_TIMEOUT,   /* idle-timeout */
 	REASON_STOPPED,	       /* stopped: the balancer ended */
 	REASON_SERVER_REMOVED, /* server-removed */

@@ -21,15 +21,17 @@ struct dialer {
 };
 
 /*
- * One attempt. <done> is called once, from the loop, never from dial():
- * REASON_NONE with the connected, non-blocking descriptor in io.fd, watched
- * by edge (the taker changes io.ready and owns it); else why not, and
- * nothing is left open.
+ * One attempt on an io that its owner has: the owner's io->ready hands every
+ * event to dial_event() until the dial is done. <done> is called once, from
+ * dial_event() or the dialer's timer, never from dial_start(): REASON_NONE
+ * with io->fd connected, non-blocking and watched by edge, the events that
+ * came with it in <events>; else why not, and nothing is left open.
  */
 struct dial {
-	struct loop_io io;
-	struct tick_entry deadline;
+	struct loop_io *io; /* borrowed */
 	struct dialer *dialer;
+	struct tick_entry deadline;
+	unsigned events;
 	void (*done)(struct dial *dial, enum reason reason);
 };
 
@@ -43,11 +45,15 @@ void dialer_release(struct dialer *dialer);
  * any other reason: it failed at once, <done> will not come.
  */
 enum reason dial_start(struct dialer *dialer, struct dial *dial,
-		       const struct endpoint *to, const struct addr *source);
+		       struct loop_io *io, const struct endpoint *to,
+		       const struct addr *source);
+void dial_event(struct dial *dial, unsigned events);
 /* Give up; <done> is not called. */
 void dial_cancel(struct dial *dial);
 
 /* TCP keep-alive probes after <keepalive_ms> of silence; 0 = leave off. */
 void dial_keepalive(int fd, uint64_t keepalive_ms);
+/* Why a connection failed, from errno. */
+enum reason dial_reason(int error);
 
 #endif

@@ -22,10 +22,11 @@
 struct loop;
 
 enum loop_event {
-	LOOP_READ = 1,	/* octets, or the peer's end */
-	LOOP_WRITE = 2, /* room */
-	LOOP_END = 4,	/* the peer finished, both ways or one, or failed */
-	LOOP_AGAIN = 8, /* asked for by loop_again() */
+	LOOP_READ = 1,	 /* octets, or the peer's end */
+	LOOP_WRITE = 2,	 /* room */
+	LOOP_END = 4,	 /* the peer finished, both ways or one, or failed */
+	LOOP_FAIL = 8,	 /* with LOOP_END: the socket holds an error */
+	LOOP_AGAIN = 16, /* asked for by loop_again() */
 };
 
 /* Stands inside its owner; zero it first. <ready> may unwatch and free any

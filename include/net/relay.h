@@ -6,10 +6,10 @@
  *
  * What one side sends is read into the thread's scratch buffer and written
  * to the other side at once. Only what the other side would not take is
- * kept, in a buffer that lives as long as it is needed; meanwhile nothing
+ * kept, in memory that lives as long as it is needed; meanwhile nothing
  * more is read from the sender. A flow that fills the scratch buffer again
  * and again is spliced through a pipe of the pool; without a free pipe it
- * goes on being copied. An idle relay owns neither buffer nor pipe.
+ * goes on being copied. An idle relay owns neither memory nor pipe.
  *
  * The end of one side's stream is passed on when all its octets are (half
  * close); a reset on one side becomes a reset on the other.
@@ -20,47 +20,44 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/list.h"
 #include "base/tick.h"
 #include "core/reason.h"
 #include "net/loop.h"
 
-struct relay;
 struct relay_kept;
 struct relay_pipe;
 
-/* One thread's: scratch memory, spare buffers and pipes, idle deadlines. */
+/* One thread's: scratch memory, pipes, idle deadlines. */
 struct relay_pool {
 	struct loop *loop; /* borrowed */
 	uint8_t *scratch;
-	struct relay_kept *spare; /* buffers not in use */
-	unsigned nspare;
 	struct relay_pipe *pipe; /* pipes not in use */
 	unsigned npipes;	 /* made, in use or not */
 	unsigned most_pipes;
 	struct tick_queue idle;
 	struct loop_timer idle_timer;
+	bool idle_timer_is_set;
 };
 
-/* <most_pipes>: 0 = never splice. <idle_ms>: CONF_NEVER = none.
+/* <most_pipes>: 0 = never splice. <idle_ms>: TICK_NEVER = no idle timeout.
  * ERR_MEMORY. */
 MUST_CHECK int relay_pool_init(struct relay_pool *pool, struct loop *loop,
 			       unsigned most_pipes, uint64_t idle_ms);
 /* No relay may be left. */
 void relay_pool_release(struct relay_pool *pool);
-/* Of relays that start, and of those that run, from now on. */
+/* For relays that start from now on; relay_watch_idle() for each other. */
 void relay_pool_set_idle(struct relay_pool *pool, uint64_t idle_ms);
 
-enum relay_end { RELAY_CLIENT, RELAY_SERVER }; /* index of relay.side */
+enum relay_end { RELAY_CLIENT, RELAY_SERVER };
 
-/* One socket and what came from it. */
+/* One socket, and what came from it. */
 struct relay_side {
-	struct loop_io io; /* fd: owned by the relay from its start */
-	struct relay *relay;
+	struct loop_io io;	 /* fd: owned by the relay from its start */
 	uint64_t octets;	 /* read from this side */
 	struct relay_kept *kept; /* read from here, not yet taken there */
 	struct relay_pipe *pipe; /* while this direction is spliced */
 	bool may_read;		 /* there may be more to read */
+	bool is_ending;		 /* read on until the end or an error */
 	bool has_ended;		 /* end of stream was read */
 	bool is_blocked;	 /* the last write to here was short */
 	bool is_finished;	 /* our end of stream was sent to here */
@@ -68,21 +65,26 @@ struct relay_side {
 };
 
 struct relay {
-	struct relay_side side[2];
+	struct relay_side side[2]; /* by enum relay_end */
 	struct relay_pool *pool;
 	struct tick_entry idle;
 	uint64_t active_ms;
-	/* Both sockets are closed, nothing is held any more. */
+	enum relay_end first_end; /* who ended first */
+	/* Both sockets are closed, nothing is held any more. Called once,
+	 * from the loop, never from relay_start(). */
 	void (*ended)(struct relay *relay, enum reason reason);
 };
 
 /*
- * Take over both sockets; <server> is watched by edge already, the client is
- * watched here. Data may flow and <ended> may come before this returns only
- * if the kernel refused the client's descriptor.
+ * Relay from now on. <relay> is zero but for <ended> and the server's io,
+ * whose fd is connected and watched by edge; <events> came with the connect.
+ * REASON_NONE; REASON_NO_MEMORY if the kernel refused to watch the client:
+ * nothing was taken, both descriptors are still the caller's.
  */
-void relay_start(struct relay_pool *pool, struct relay *relay, int client_fd,
-		 uint64_t now_ms);
+MUST_CHECK enum reason relay_start(struct relay_pool *pool, struct relay *relay,
+				   int client_fd, unsigned events);
+/* The pool's idle timeout changed: it holds for this relay too. */
+void relay_watch_idle(struct relay *relay);
 /* End it: reset both sides, then <ended> with <reason>. */
 void relay_reset(struct relay *relay, enum reason reason);
 

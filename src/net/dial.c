@@ -14,7 +14,7 @@
 #define PROBES	       6
 #define PROBE_APART_MS 10000
 
-static enum reason reason_of(int error)
+enum reason dial_reason(int error)
 {
 	switch (error) {
 	case 0:
@@ -59,9 +59,9 @@ void dial_keepalive(int fd, uint64_t keepalive_ms)
 static void close_dial(struct dial *dial)
 {
 	tick_entry_cancel(&dial->deadline);
-	loop_forget(dial->dialer->loop, &dial->io);
-	close(dial->io.fd);
-	dial->io.fd = -1;
+	loop_forget(dial->dialer->loop, dial->io);
+	close(dial->io->fd);
+	dial->io->fd = -1;
 }
 
 static void rearm(struct dialer *dialer)
@@ -105,24 +105,23 @@ void dialer_release(struct dialer *dialer)
 }
 
 /* The connect ended, well or not. */
-static void dial_ready(struct loop_io *io, unsigned events)
+void dial_event(struct dial *dial, unsigned events)
 {
-	struct dial *dial = list_entry(io, struct dial, io);
 	socklen_t len = sizeof(int);
 	int error = 0;
 
-	if (events & LOOP_END) {
-		if (getsockopt(io->fd, SOL_SOCKET, SO_ERROR, &error, &len))
-			error = errno;
-	} else if (!(events & LOOP_WRITE)) {
+	if (!(events & (LOOP_WRITE | LOOP_END)))
 		return;
-	}
+	if (events & LOOP_END &&
+	    getsockopt(dial->io->fd, SOL_SOCKET, SO_ERROR, &error, &len))
+		error = errno;
 	if (error) {
 		close_dial(dial);
-		dial->done(dial, reason_of(error));
+		dial->done(dial, dial_reason(error));
 		return;
 	}
 	tick_entry_cancel(&dial->deadline);
+	dial->events = events;
 	dial->done(dial, REASON_NONE);
 }
 
@@ -161,23 +160,26 @@ static int start_connect(int fd, const struct endpoint *to)
 }
 
 enum reason dial_start(struct dialer *dialer, struct dial *dial,
-		       const struct endpoint *to, const struct addr *source)
+		       struct loop_io *io, const struct endpoint *to,
+		       const struct addr *source)
 {
 	int fd = open_socket(dialer, to), err;
 
 	if (fd < 0)
-		return reason_of(-fd);
+		return dial_reason(-fd);
+	io->fd = fd;
+	dial->io = io;
 	dial->dialer = dialer;
-	dial->io = (struct loop_io){ .fd = fd, .ready = dial_ready };
 	tick_entry_init(&dial->deadline);
 	err = source ? bind_source(fd, source) : 0;
 	if (!err)
 		err = start_connect(fd, to);
 	if (!err)
-		err = loop_watch_edge(dialer->loop, &dial->io);
+		err = loop_watch_edge(dialer->loop, io);
 	if (err) {
 		close(fd);
-		return reason_of(-err);
+		io->fd = -1;
+		return dial_reason(-err);
 	}
 	tick_queue_renew(&dialer->deadlines, &dial->deadline,
 			 loop_now_ms(dialer->loop));

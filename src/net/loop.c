@@ -66,6 +66,8 @@ static unsigned events_of(uint32_t epoll)
 		events |= LOOP_WRITE;
 	if (epoll & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		events |= LOOP_END;
+	if (epoll & EPOLLERR)
+		events |= LOOP_FAIL;
 	return events;
 }
 
