@@ -40,6 +40,10 @@ struct route {
 	uint16_t dialled; /* by the client */
 	uint16_t port;	  /* of the server */
 	const char *why;  /* "bound", "new", "moved": for the log */
+	/* Of the last route_failed(), for the log: the server's port, and for
+	 * how long the failure set the server aside (0: it did not). */
+	uint16_t failed_port;
+	uint64_t set_aside_ms;
 };
 
 /* Reserve and decide. REASON_NONE: route->res.server and route->port are to

@@ -36,7 +36,6 @@ struct relay_pool {
 	unsigned most_pipes;
 	struct tick_queue idle;
 	struct loop_timer idle_timer;
-	bool idle_timer_is_set;
 };
 
 /* <most_pipes>: 0 = never splice. <idle_ms>: TICK_NEVER = no idle timeout.

@@ -345,8 +345,7 @@ static void arm_idle(struct relay_pool *pool)
 	uint64_t next = tick_queue_next(&pool->idle);
 	uint64_t now = loop_now_ms(pool->loop);
 
-	pool->idle_timer_is_set = next != TICK_NEVER;
-	if (pool->idle_timer_is_set)
+	if (next != TICK_NEVER)
 		loop_timer_set(pool->loop, &pool->idle_timer,
 			       next > now ? next - now : 0);
 }
@@ -360,7 +359,6 @@ static void idle_fired(struct loop_timer *timer)
 	uint64_t now = loop_now_ms(pool->loop);
 	struct tick_entry *entry;
 
-	pool->idle_timer_is_set = true; /* armed once, below */
 	while ((entry = tick_queue_take(&pool->idle, now))) {
 		struct relay *relay = list_entry(entry, struct relay, idle);
 
@@ -380,7 +378,7 @@ void relay_watch_idle(struct relay *relay)
 	if (pool->idle.span_ms == TICK_NEVER)
 		return;
 	tick_queue_renew(&pool->idle, &relay->idle, relay->active_ms);
-	if (!pool->idle_timer_is_set)
+	if (pool->idle.head.next == &relay->idle.node)
 		arm_idle(pool);
 }
 

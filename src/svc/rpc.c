@@ -1,0 +1,448 @@
+/*
+ * rpc.c - one worker's RPC connections.
+ *
+ * Layer: svc.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/list.h"
+#include "core/pool.h"
+#include "net/dial.h"
+#include "net/relay.h"
+#include "rpc_log.h"
+#include "rpc_priv.h"
+
+#define ACCEPTS 32 /* of one listener before others have their turn */
+
+static void set_state(struct rpc_conn *conn, enum rpc_state state)
+{
+	struct svc_rpc *svc = conn->svc;
+
+	list_remove(&conn->node);
+	svc->count[conn->state]--;
+	conn->state = state;
+	if (state == RPC_ENDED)
+		return;
+	svc->count[state]++;
+	list_add(&svc->state[state], &conn->node);
+}
+
+/* The memory and the place among all connections. */
+static struct rpc_conn *take_conn(struct svc_rpc *svc)
+{
+	struct svc_rpc_shared *shared = svc->shared;
+	struct rpc_conn *conn;
+
+	if (atomic_fetch_add(&shared->connections, 1) <
+	    shared->max_connections) {
+		conn = pool_take(svc->conns);
+		if (conn) {
+			conn->svc = svc;
+			conn->state = RPC_ACCEPTED;
+			list_init(&conn->node);
+			list_add(&svc->state[RPC_ACCEPTED], &conn->node);
+			svc->count[RPC_ACCEPTED]++;
+			return conn;
+		}
+	}
+	atomic_fetch_sub(&shared->connections, 1);
+	return NULL;
+}
+
+static void give_conn(struct rpc_conn *conn)
+{
+	struct svc_rpc *svc = conn->svc;
+
+	set_state(conn, RPC_ENDED);
+	pool_give(svc->conns, conn);
+	atomic_fetch_sub(&svc->shared->connections, 1);
+}
+
+static void leave_server(struct rpc_conn *conn)
+{
+	if (conn->server)
+		atomic_fetch_sub(&conn->server->connections, 1);
+	conn->server = NULL;
+}
+
+static void enter_server(struct rpc_conn *conn, struct server *server)
+{
+	leave_server(conn);
+	conn->server = server;
+	atomic_fetch_add(&server->connections, 1);
+}
+
+/* No server for this client: it hears of it at once. */
+static void refuse(struct rpc_conn *conn, enum reason reason)
+{
+	struct svc_rpc *svc = conn->svc;
+
+	rpc_log_refuse(svc, &conn->client, conn->route.dialled, reason);
+	relay_close_reset(conn->client_fd);
+	give_conn(conn);
+}
+
+static void refuse_routed(struct rpc_conn *conn, enum reason reason)
+{
+	struct svc_rpc *svc = conn->svc;
+
+	leave_server(conn);
+	route_end(&svc->shared->router, &conn->route, loop_now_ms(svc->loop));
+	refuse(conn, reason);
+}
+
+static void relay_ended(struct relay *relay, enum reason reason)
+{
+	struct rpc_conn *conn = list_entry(relay, struct rpc_conn, relay);
+	struct svc_rpc *svc = conn->svc;
+	uint64_t now = loop_now_ms(svc->loop);
+
+	rpc_log_close(conn, reason, now);
+	leave_server(conn);
+	route_end(&svc->shared->router, &conn->route, now);
+	give_conn(conn);
+}
+
+static void begin_relay(struct rpc_conn *conn)
+{
+	struct svc_rpc *svc = conn->svc;
+	enum reason reason;
+
+	route_confirm(&svc->shared->router, &conn->route);
+	conn->relay.ended = relay_ended;
+	reason = relay_start(&svc->relays, &conn->relay, conn->client_fd,
+			     conn->dial.events);
+	if (reason) {
+		loop_forget(svc->loop, conn->dial.io);
+		relay_close_reset(conn->dial.io->fd);
+		refuse_routed(conn, reason);
+		return;
+	}
+	set_state(conn, RPC_RELAYING);
+	conn->opened_ms = loop_now_ms(svc->loop);
+	rpc_log_open(conn);
+}
+
+static void server_ready(struct loop_io *io, unsigned events)
+{
+	struct rpc_conn *conn =
+		list_entry(io, struct rpc_conn, relay.side[RELAY_SERVER].io);
+
+	dial_event(&conn->dial, events);
+}
+
+static void dial_done(struct dial *dial, enum reason reason);
+
+static enum reason start_dial(struct rpc_conn *conn)
+{
+	struct svc_rpc *svc = conn->svc;
+	struct route *route = &conn->route;
+	struct loop_io *io = &conn->relay.side[RELAY_SERVER].io;
+	struct endpoint to = { .addr = route->res.server->address,
+			       .port = route->port };
+
+	enter_server(conn, route->res.server);
+	io->ready = server_ready;
+	conn->dial.done = dial_done;
+	return dial_start(&svc->dialer, &conn->dial, io, &to,
+			  affinity_source(svc->shared->router.affinity,
+					  &route->res, to.addr.family));
+}
+
+/* Dial, and dial the next server where a failure is known at once. */
+static void dial_or_refuse(struct rpc_conn *conn, enum reason reason)
+{
+	struct svc_rpc *svc = conn->svc;
+	struct router *router = &svc->shared->router;
+
+	while (reason || (reason = start_dial(conn))) {
+		enum reason cause = reason;
+		struct server *failed = conn->route.res.server;
+		bool is_announced = conn->route.kind == ROUTE_DYNAMIC;
+
+		reason = route_failed(router, &conn->route, cause,
+				      loop_now_ms(svc->loop));
+		rpc_log_failure(conn, failed, cause, reason);
+		if (cause == REASON_CONNECT_REFUSED && is_announced)
+			svc->shared->ask_again(svc->shared->ctx, failed->slot);
+		if (reason) {
+			refuse_routed(conn, reason);
+			return;
+		}
+	}
+}
+
+static void dial_done(struct dial *dial, enum reason reason)
+{
+	struct rpc_conn *conn = list_entry(dial, struct rpc_conn, dial);
+
+	if (reason)
+		dial_or_refuse(conn, reason);
+	else
+		begin_relay(conn);
+}
+
+static enum route_kind kind_of(const struct conf *conf, uint16_t port)
+{
+	if (conf->rpc.ports == CONF_PORTS_DYNAMIC && port != EPM_PORT)
+		return ROUTE_DYNAMIC;
+	return ROUTE_FIXED;
+}
+
+static void serve(struct rpc_conn *conn, uint16_t port)
+{
+	struct svc_rpc *svc = conn->svc;
+	struct router *router = &svc->shared->router;
+	uint64_t now = loop_now_ms(svc->loop);
+	enum reason reason;
+
+	conn->route.dialled = port;
+	if (svc->is_stopping &&
+	    !affinity_is_bound(router->affinity, &conn->client.addr, now)) {
+		refuse(conn, REASON_STOPPING);
+		return;
+	}
+	reason = route_begin(router, &conn->client.addr,
+			     kind_of(svc->conf, port), port, now, &conn->route);
+	if (reason) {
+		refuse(conn, reason);
+		return;
+	}
+	set_state(conn, RPC_CONNECTING);
+	dial_or_refuse(conn, REASON_NONE);
+}
+
+static uint16_t dialled_port(const struct rpc_listener *from, int fd)
+{
+	struct endpoint local = { .port = from->port };
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (local.port || getsockname(fd, (struct sockaddr *)&sa, &len) ||
+	    endpoint_from_sockaddr(&sa, &local))
+		return from->port;
+	return local.port;
+}
+
+/*
+ * No descriptor is left, and the connection that waits would wake us for
+ * ever: the spare descriptor lets it in, to be told.
+ */
+static void refuse_without_descriptor(struct svc_rpc *svc, int listening)
+{
+	int fd;
+
+	close(svc->spare_fd);
+	fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		relay_close_reset(fd);
+	svc->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	rpc_log_refuse(svc, NULL, 0, REASON_NO_DESCRIPTORS);
+}
+
+static bool accept_one(struct svc_rpc *svc, struct rpc_listener *from)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct endpoint client = { 0 };
+	struct rpc_conn *conn;
+	int fd = accept4(from->io.fd, (struct sockaddr *)&sa, &len,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			refuse_without_descriptor(svc, from->io.fd);
+		return errno == ECONNABORTED;
+	}
+	if (endpoint_from_sockaddr(&sa, &client)) {
+		close(fd);
+		return true;
+	}
+	conn = take_conn(svc);
+	if (!conn) {
+		rpc_log_refuse(svc, &client, from->port,
+			       REASON_MAX_CONNECTIONS);
+		relay_close_reset(fd);
+		return true;
+	}
+	conn->client = client;
+	conn->client_fd = fd;
+	serve(conn, dialled_port(from, fd));
+	return true;
+}
+
+static void listener_ready(struct loop_io *io, unsigned events)
+{
+	struct rpc_listener *from = list_entry(io, struct rpc_listener, io);
+	struct svc_rpc *svc = from->svc;
+	unsigned i;
+
+	(void)events;
+	for (i = 0; i < ACCEPTS && accept_one(svc, from); i++)
+		;
+}
+
+int svc_rpc_attach(struct svc_rpc *svc, int fd, uint16_t port)
+{
+	struct rpc_listener *from = calloc(1, sizeof(*from));
+	int err;
+
+	if (!from)
+		return ERR_MEMORY;
+	from->svc = svc;
+	from->port = port;
+	from->io = (struct loop_io){ .fd = fd, .ready = listener_ready };
+	err = loop_watch_level(svc->loop, &from->io);
+	if (err) {
+		free(from);
+		return err;
+	}
+	list_init(&from->node);
+	list_add(&svc->listeners, &from->node);
+	return 0;
+}
+
+static void drop_listener(struct svc_rpc *svc, struct rpc_listener *from)
+{
+	loop_unwatch(svc->loop, &from->io);
+	list_remove(&from->node);
+	free(from);
+}
+
+void svc_rpc_detach(struct svc_rpc *svc, int fd)
+{
+	struct list *node, *spare;
+
+	list_each_safe (node, spare, &svc->listeners) {
+		struct rpc_listener *from =
+			list_entry(node, struct rpc_listener, node);
+
+		if (from->io.fd == fd)
+			drop_listener(svc, from);
+	}
+}
+
+void svc_rpc_reconfigure(struct svc_rpc *svc, struct conf *conf)
+{
+	struct list *node;
+
+	conf_drop(svc->conf);
+	svc->conf = conf_hold(conf);
+	svc->log->level = conf->balancer.log_level;
+	svc->dialer.deadlines.span_ms = conf->balancer.connect_timeout_ms;
+	svc->dialer.keepalive_ms = conf->rpc.keepalive_ms;
+	relay_pool_set_idle(&svc->relays, conf->rpc.idle_timeout_ms);
+	list_each (node, &svc->state[RPC_RELAYING]) {
+		relay_watch_idle(
+			&list_entry(node, struct rpc_conn, node)->relay);
+	}
+}
+
+void svc_rpc_stop(struct svc_rpc *svc)
+{
+	svc->is_stopping = true;
+}
+
+void svc_rpc_reset(struct svc_rpc *svc, uint64_t slots, enum reason reason)
+{
+	struct list *node, *spare;
+
+	list_each_safe (node, spare, &svc->state[RPC_RELAYING]) {
+		struct rpc_conn *conn = list_entry(node, struct rpc_conn, node);
+
+		if (server_bit(conn->server) & slots)
+			relay_reset(&conn->relay, reason);
+	}
+	list_each_safe (node, spare, &svc->state[RPC_CONNECTING]) {
+		struct rpc_conn *conn = list_entry(node, struct rpc_conn, node);
+
+		if (server_bit(conn->server) & slots) {
+			dial_cancel(&conn->dial);
+			refuse_routed(conn, reason);
+		}
+	}
+}
+
+unsigned svc_rpc_open(const struct svc_rpc *svc)
+{
+	return svc->count[RPC_CONNECTING] + svc->count[RPC_RELAYING];
+}
+
+void svc_rpc_log_open(struct svc_rpc *svc, unsigned most)
+{
+	struct list *node;
+
+	list_each (node, &svc->state[RPC_RELAYING]) {
+		if (!most--)
+			return;
+		rpc_log_left(list_entry(node, struct rpc_conn, node),
+			     loop_now_ms(svc->loop));
+	}
+}
+
+static int init_parts(struct svc_rpc *svc, const struct svc_rpc_config *config)
+{
+	const struct conf *conf = config->conf;
+
+	svc->conns = pool_new(sizeof(struct rpc_conn),
+			      config->shared->max_connections);
+	if (!svc->conns)
+		return ERR_MEMORY;
+	svc->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (svc->spare_fd < 0)
+		return -errno;
+	dialer_init(&svc->dialer, svc->loop, conf->balancer.connect_timeout_ms,
+		    conf->rpc.keepalive_ms);
+	return relay_pool_init(&svc->relays, svc->loop, config->most_pipes,
+			       conf->rpc.idle_timeout_ms);
+}
+
+int svc_rpc_new(const struct svc_rpc_config *config, struct svc_rpc **out)
+{
+	struct svc_rpc *svc = calloc(1, sizeof(*svc));
+	unsigned i;
+	int err;
+
+	if (!svc)
+		return ERR_MEMORY;
+	svc->loop = config->loop;
+	svc->log = config->log;
+	svc->shared = config->shared;
+	svc->spare_fd = -1;
+	list_init(&svc->listeners);
+	for (i = 0; i < RPC_ENDED; i++)
+		list_init(&svc->state[i]);
+	err = init_parts(svc, config);
+	if (err) {
+		pool_free(svc->conns);
+		if (svc->spare_fd >= 0)
+			close(svc->spare_fd);
+		free(svc);
+		return err;
+	}
+	svc->conf = conf_hold(config->conf);
+	rpc_log_init(svc);
+	*out = svc;
+	return 0;
+}
+
+void svc_rpc_free(struct svc_rpc *svc)
+{
+	struct list *node, *spare;
+
+	if (!svc)
+		return;
+	list_each_safe (node, spare, &svc->listeners) {
+		drop_listener(svc, list_entry(node, struct rpc_listener, node));
+	}
+	dialer_release(&svc->dialer);
+	relay_pool_release(&svc->relays);
+	pool_free(svc->conns);
+	close(svc->spare_fd);
+	conf_drop(svc->conf);
+	free(svc);
+}

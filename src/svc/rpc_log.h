@@ -1,0 +1,24 @@
+/*
+ * rpc_log.h - the lines that the RPC service writes.
+ *
+ * Layer: svc (private).
+ */
+#ifndef SRC_SVC_RPC_LOG_H
+#define SRC_SVC_RPC_LOG_H
+
+#include "rpc_priv.h"
+
+void rpc_log_init(struct svc_rpc *svc);
+void rpc_log_open(const struct rpc_conn *conn);
+void rpc_log_close(const struct rpc_conn *conn, enum reason reason,
+		   uint64_t now_ms);
+/* <client> NULL: nobody knows who it was. */
+void rpc_log_refuse(struct svc_rpc *svc, const struct endpoint *client,
+		    uint16_t port, enum reason reason);
+/* A dial to <failed> failed for <cause>; <outcome> as route_failed() said. */
+void rpc_log_failure(const struct rpc_conn *conn, const struct server *failed,
+		     enum reason cause, enum reason outcome);
+/* Still open while the balancer stops. */
+void rpc_log_left(const struct rpc_conn *conn, uint64_t now_ms);
+
+#endif
