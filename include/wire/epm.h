@@ -62,7 +62,8 @@ struct epm_map_reply {
 /* ERR_SHORT; ERR_MALFORMED if its counts disagree; ERR_LIMIT. */
 MUST_CHECK int epm_map_reply_read(struct bytes stub, bool little,
 				  struct epm_map_reply *out);
-/* <max_towers>: the caller's cap, which the array repeats. */
+/* <max_towers>: the caller's cap, which the array repeats; ERR_LIMIT in the
+ * builder if the reply has more. */
 void epm_map_reply_write(struct builder *out, const struct epm_map_reply *reply,
 			 uint32_t max_towers);
 
@@ -99,7 +100,8 @@ struct epm_lookup_reply {
 	uint32_t nentries;
 	uint32_t status;
 };
-/* Entries go to the caller's array of <room> (EPM_ENTRIES_MAX will do). */
+/* Entries go to the caller's array of <room> (EPM_ENTRIES_MAX will do), which
+ * holds nothing of use after a failure. ERR_SHORT, ERR_MALFORMED, ERR_LIMIT. */
 MUST_CHECK int epm_lookup_reply_read(struct bytes stub, bool little,
 				     struct epm_entry *entry, uint32_t room,
 				     struct epm_lookup_reply *out);

@@ -89,8 +89,8 @@ struct pdu {
  * no fragment of ours begins here (version, byte order, length).
  */
 MUST_CHECK int pdu_length(struct bytes stream);
-/* Read one whole fragment. ERR_SHORT, ERR_MALFORMED, ERR_UNSUPPORTED for
- * connectionless types. */
+/* Read the fragment at the head of <whole>; what follows it is left alone.
+ * ERR_SHORT, ERR_MALFORMED, ERR_UNSUPPORTED for connectionless types. */
 MUST_CHECK int pdu_read(struct bytes whole, struct pdu *out);
 
 /* One presentation context that a bind offers. */
@@ -177,8 +177,9 @@ struct pdu_fault {
 MUST_CHECK int pdu_fault_read(const struct pdu *pdu, struct pdu_fault *out);
 
 /*
- * Writers append one whole fragment without a security trailer, little
- * endian; the builder must be little endian and keeps the error (ERR_SPACE).
+ * Writers append one whole fragment without a security trailer, in the
+ * builder's byte order (real clients and servers: little endian). The builder
+ * keeps the error: ERR_SPACE, ERR_LIMIT above PDU_MAX or a bound above.
  */
 void pdu_bind_write(struct builder *out, uint8_t type, uint8_t flags,
 		    uint32_t call_id, const struct pdu_bind *bind);

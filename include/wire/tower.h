@@ -40,8 +40,9 @@ struct tower {
 	uint16_t addr_offset;
 };
 
-/* Read a whole tower. ERR_SHORT, ERR_MALFORMED, ERR_LIMIT, ERR_UNSUPPORTED
- * if its first two floors are no syntaxes. */
+/* Read a whole tower; octets behind its last floor are padding. ERR_SHORT,
+ * ERR_MALFORMED, ERR_LIMIT, ERR_UNSUPPORTED if its first two floors are no
+ * syntaxes. */
 MUST_CHECK int tower_read(struct bytes in, struct tower *out);
 /* Append the tower of <interface> over <protocol> (TCP or HTTP), transfer
  * syntax NDR, at <port> of an IPv4 address (NULL: 0.0.0.0). */
