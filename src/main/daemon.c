@@ -1,0 +1,397 @@
+/*
+ * daemon.c - one balancer, from its configuration to its end.
+ *
+ * Layer: main.
+ * The control thread: signals, reload, asking the servers, listening
+ * sockets. Workers do the rest.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "daemon_priv.h"
+#include "main/daemon.h"
+#include "main/privilege.h"
+
+#define SWEEP_MS	1000 /* between looks for what timed out */
+#define SWEEP_MOST	10000
+#define STOP_CHECK_MS	50
+#define LEFT_LINES	100 /* of who is left when time is up, a worker */
+#define CONTROL		0   /* whose log is whose: the control thread */
+#define OWN_DESCRIPTORS 64  /* beyond connections and listeners */
+#define PIPE_PAGES	64  /* of a relay's pipe */
+
+static void say(const char *what, int err)
+{
+	fprintf(stderr, "mapilbd: %s: %s\n", what, err_text(err));
+}
+
+/* Workers run this: tell the control thread to ask <slot> again. */
+static void ask_again(void *ctx, unsigned slot)
+{
+	struct daemon *daemon = ctx;
+
+	atomic_fetch_or(&daemon->ask, UINT64_C(1) << slot);
+	if (!atomic_exchange(&daemon->ask_is_posted, true))
+		loop_post(daemon->loop, &daemon->ask_job);
+}
+
+static void run_ask(struct loop_job *job)
+{
+	struct daemon *daemon = list_entry(job, struct daemon, ask_job);
+	uint64_t slots;
+	unsigned slot;
+
+	atomic_store(&daemon->ask_is_posted, false);
+	slots = atomic_exchange(&daemon->ask, 0);
+	for (slot = 0; slot < ARRAY_SLOTS; slot++) {
+		if (slots >> slot & 1)
+			prober_ask(daemon->prober, slot);
+	}
+}
+
+static void announcements_changed(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	if (daemon->has_asked)
+		daemon_apply_ports(daemon);
+}
+
+/* 135 opens only when the ports that it will name are open too. */
+static void first_round(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	daemon->has_asked = true;
+	daemon_apply_ports(daemon);
+	LOG(daemon->log, LOG_LEVEL_NOTICE, "ready",
+	    log_text("name", daemon->conf->balancer.name),
+	    log_text("listen", listener_way(daemon->listener)),
+	    log_number("ports",
+		       portset_count(listener_admitted(daemon->listener))),
+	    log_number("servers", daemon->conf->nservers),
+	    log_number("threads", daemon->nworkers),
+	    log_number("max-connections", daemon->shared.max_connections));
+}
+
+static int attach(void *ctx, unsigned worker, int fd, uint16_t port)
+{
+	struct daemon *daemon = ctx;
+
+	return worker_attach(daemon->worker[worker], fd, port);
+}
+
+static void detach(void *ctx, unsigned worker, int fd)
+{
+	struct daemon *daemon = ctx;
+
+	worker_detach(daemon->worker[worker], fd);
+}
+
+static void finish(struct daemon *daemon)
+{
+	unsigned i;
+
+	for (i = 0; i < daemon->nworkers; i++)
+		worker_reset(daemon->worker[i], UINT64_MAX, REASON_STOPPED);
+	loop_stop(daemon->loop);
+}
+
+static void stop_checked(struct loop_timer *timer)
+{
+	struct daemon *daemon = list_entry(timer, struct daemon, stop_check);
+	unsigned open = atomic_load(&daemon->shared.connections), i;
+
+	if (open && loop_now_ms(daemon->loop) < daemon->stop_at_ms) {
+		loop_timer_set(daemon->loop, timer, STOP_CHECK_MS);
+		return;
+	}
+	if (open)
+		LOG(daemon->log, LOG_LEVEL_WARNING, "stop-timeout",
+		    log_number("connections", open));
+	for (i = 0; open && i < daemon->nworkers; i++)
+		worker_log_open(daemon->worker[i], LEFT_LINES);
+	finish(daemon);
+}
+
+/* The first signal lets bound clients finish, the second does not. */
+static void stop(struct daemon *daemon, const char *signal)
+{
+	uint64_t timeout_ms = daemon->conf->balancer.stop_timeout_ms;
+	unsigned open = atomic_load(&daemon->shared.connections), i;
+
+	LOG(daemon->log, LOG_LEVEL_NOTICE, "stop", log_text("signal", signal),
+	    log_number("connections", open),
+	    log_text("how", daemon->stop_at_ms ? "at-once" : "drain"));
+	if (daemon->stop_at_ms) {
+		finish(daemon);
+		return;
+	}
+	daemon->stop_at_ms = loop_now_ms(daemon->loop) + timeout_ms;
+	for (i = 0; i < daemon->nworkers; i++)
+		worker_stop(daemon->worker[i]);
+	stop_checked(&daemon->stop_check);
+}
+
+static void term_caught(struct loop_signal *signal)
+{
+	stop(list_entry(signal, struct daemon, term), "TERM");
+}
+
+static void interrupt_caught(struct loop_signal *signal)
+{
+	stop(list_entry(signal, struct daemon, interrupt), "INT");
+}
+
+static void hangup_caught(struct loop_signal *signal)
+{
+	daemon_reload(list_entry(signal, struct daemon, hangup));
+}
+
+static void sweep(struct loop_timer *timer)
+{
+	struct daemon *daemon = list_entry(timer, struct daemon, sweep);
+	struct affinity *affinity = daemon->shared.router.affinity;
+	uint64_t now = loop_now_ms(daemon->loop);
+	unsigned slot;
+
+	affinity_expire(affinity, now, SWEEP_MOST);
+	for (slot = 0; slot < ARRAY_SLOTS; slot++) {
+		struct server *server = &daemon->array.server[slot];
+
+		if (atomic_load(&server->life) == SERVER_LEAVING)
+			affinity_forget_server(affinity, server, now);
+	}
+	array_sweep(&daemon->array);
+	loop_timer_set(daemon->loop, timer, SWEEP_MS);
+}
+
+static void watch_signals(struct daemon *daemon)
+{
+	signal(SIGPIPE, SIG_IGN);
+	daemon->term.caught = term_caught;
+	daemon->interrupt.caught = interrupt_caught;
+	daemon->hangup.caught = hangup_caught;
+	loop_signal_watch(daemon->loop, &daemon->term, SIGTERM);
+	loop_signal_watch(daemon->loop, &daemon->interrupt, SIGINT);
+	loop_signal_watch(daemon->loop, &daemon->hangup, SIGHUP);
+}
+
+/* Two descriptors a connection, less what else needs one. */
+static unsigned most_connections(const struct conf *conf)
+{
+	unsigned limit = privilege_raise_descriptors();
+	unsigned own = OWN_DESCRIPTORS + 8 * conf->balancer.threads;
+	unsigned room = limit > own ? (limit - own) / 2 : 1;
+
+	if (!conf->balancer.max_connections)
+		return room;
+	return conf->balancer.max_connections;
+}
+
+/* A quarter of what the kernel gives a user without asking, shared out. */
+static unsigned pipes_of_a_worker(unsigned nworkers)
+{
+	unsigned pages = 16384;
+	FILE *file = fopen("/proc/sys/fs/pipe-user-pages-soft", "re");
+
+	if (file) {
+		if (fscanf(file, "%u", &pages) != 1)
+			pages = 16384;
+		fclose(file);
+	}
+	return pages / 4 / PIPE_PAGES / nworkers;
+}
+
+static int make_tables(struct daemon *daemon)
+{
+	struct router *router = &daemon->shared.router;
+	const struct conf *conf = daemon->conf;
+	uint8_t seed[HASH_KEY_LEN];
+	int err;
+
+	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
+		return ERR_MEMORY;
+	array_init(&daemon->array);
+	err = array_apply(&daemon->array, conf);
+	if (err)
+		return err;
+	sched_init(&daemon->sched, &daemon->array,
+		   sched_method_of(conf->schedule.method));
+	router->array = &daemon->array;
+	router->sched = &daemon->sched;
+	router->affinity = affinity_new(conf, seed);
+	router->announced = announced_new();
+	if (!router->affinity || !router->announced)
+		return ERR_MEMORY;
+	daemon->shared.max_connections = most_connections(conf);
+	daemon->shared.ask_again = ask_again;
+	daemon->shared.ctx = daemon;
+	daemon->ask_job.run = run_ask;
+	return 0;
+}
+
+static int make_workers(struct daemon *daemon)
+{
+	unsigned n = daemon->conf->balancer.threads, i;
+	struct worker_config config = {
+		.shared = &daemon->shared,
+		.conf = daemon->conf,
+		.most_pipes = pipes_of_a_worker(n),
+	};
+	int err = 0;
+
+	for (i = 0; i < n && !err; i++) {
+		config.log = logger_log(daemon->logger, CONTROL + 1 + i);
+		err = worker_new(&config, &daemon->worker[i]);
+		daemon->nworkers += !err;
+	}
+	return err;
+}
+
+static int make_listener(struct daemon *daemon)
+{
+	const struct conf *conf = daemon->conf;
+	struct listen_config config = {
+		.nvips = conf->balancer.nvips,
+		.vip = conf->balancer.vip,
+		.nworkers = daemon->nworkers,
+		.way = conf->rpc.intercept,
+		.keepalive_ms = conf->rpc.keepalive_ms,
+		.exclude = &conf->rpc.exclude,
+		.log = daemon->log,
+		.attach = attach,
+		.detach = detach,
+		.ctx = daemon,
+	};
+
+	return listener_open(&config, &daemon->listener);
+}
+
+static int make_prober(struct daemon *daemon)
+{
+	struct prober_config config = {
+		.loop = daemon->loop,
+		.log = daemon->log,
+		.array = &daemon->array,
+		.announced = daemon->shared.router.announced,
+		.conf = daemon->conf,
+		.changed = announcements_changed,
+		.first_round = first_round,
+		.ctx = daemon,
+	};
+
+	daemon->prober = prober_new(&config);
+	return daemon->prober ? 0 : ERR_MEMORY;
+}
+
+static int start_threads(struct daemon *daemon)
+{
+	int err = logger_start(daemon->logger);
+	unsigned i;
+
+	for (i = 0; i < daemon->nworkers && !err; i++)
+		err = worker_start(daemon->worker[i]);
+	return err;
+}
+
+/* Each step of the start, in order; the first that fails is named. */
+static int start(struct daemon *daemon)
+{
+	const struct conf *conf = daemon->conf;
+	const char *step;
+	int err;
+
+	step = "log";
+	err = logger_new(conf, CONTROL + 1 + conf->balancer.threads,
+			 &daemon->logger);
+	if (err)
+		goto out;
+	daemon->log = logger_log(daemon->logger, CONTROL);
+	step = "event loop";
+	daemon->loop = loop_new();
+	err = daemon->loop ? 0 : ERR_MEMORY;
+	if (err)
+		goto out;
+	step = "instance";
+	err = instance_hold(daemon->log, conf->balancer.nvips,
+			    conf->balancer.vip, conf->balancer.state_file,
+			    &daemon->instance);
+	if (err)
+		goto out;
+	step = "tables";
+	err = make_tables(daemon);
+	if (err)
+		goto out;
+	step = "workers";
+	err = make_workers(daemon);
+	if (err)
+		goto out;
+	step = "listening";
+	err = make_listener(daemon);
+	if (err)
+		goto out;
+	step = "user";
+	err = conf->balancer.user ? privilege_become(conf->balancer.user) : 0;
+	if (err)
+		goto out;
+	step = "threads";
+	watch_signals(daemon);
+	err = start_threads(daemon);
+	if (err)
+		goto out;
+	step = "asking the servers";
+	err = make_prober(daemon);
+out:
+	if (err)
+		say(step, err);
+	return err;
+}
+
+static void release(struct daemon *daemon)
+{
+	unsigned i;
+
+	prober_free(daemon->prober);
+	if (daemon->listener)
+		listener_close(daemon->listener);
+	for (i = 0; i < daemon->nworkers; i++)
+		worker_free(daemon->worker[i]);
+	affinity_free(daemon->shared.router.affinity);
+	announced_free(daemon->shared.router.announced);
+	instance_release(daemon->instance);
+	if (daemon->log)
+		LOG(daemon->log, LOG_LEVEL_NOTICE, "end",
+		    log_number("connections",
+			       atomic_load(&daemon->shared.connections)));
+	loop_free(daemon->loop);
+	logger_free(daemon->logger);
+	conf_drop(daemon->conf);
+	free(daemon);
+}
+
+int daemon_run(const char *path, struct conf *conf)
+{
+	struct daemon *daemon = calloc(1, sizeof(*daemon));
+	int err;
+
+	if (!daemon) {
+		conf_drop(conf);
+		return ERR_MEMORY;
+	}
+	daemon->path = path;
+	daemon->conf = conf;
+	daemon->sweep.fire = sweep;
+	daemon->stop_check.fire = stop_checked;
+	err = start(daemon);
+	if (!err) {
+		sweep(&daemon->sweep);
+		loop_run(daemon->loop);
+	}
+	release(daemon);
+	return err;
+}

@@ -1,0 +1,51 @@
+/*
+ * daemon_priv.h - what the files of the daemon share.
+ *
+ * Layer: main (private).
+ */
+#ifndef SRC_MAIN_DAEMON_PRIV_H
+#define SRC_MAIN_DAEMON_PRIV_H
+
+#include "core/affinity.h"
+#include "core/announced.h"
+#include "core/array.h"
+#include "core/sched.h"
+#include "main/logger.h"
+#include "main/worker.h"
+#include "net/instance.h"
+#include "net/listen.h"
+#include "net/loop.h"
+#include "svc/probe.h"
+
+/* Everything here belongs to the control thread, but for <shared>, which the
+ * workers read, and <ask>, which they set. */
+struct daemon {
+	const char *path;
+	struct conf *conf;
+	struct loop *loop;
+	struct logger *logger;
+	struct log *log; /* the control thread's */
+	struct instance *instance;
+	struct listener *listener;
+	struct prober *prober;
+	struct array array;
+	struct sched sched;
+	struct svc_rpc_shared shared;
+	unsigned nworkers;
+	struct worker *worker[CONF_THREADS_MAX];
+	struct loop_signal term, interrupt, hangup;
+	struct loop_timer sweep;
+	struct loop_timer stop_check;
+	uint64_t stop_at_ms;  /* 0 = not stopping */
+	bool has_asked;	      /* every server was asked once: ports are open */
+	_Atomic uint64_t ask; /* servers to be asked again: a mask */
+	struct loop_job ask_job;
+	_Atomic bool ask_is_posted;
+};
+
+/* ports.c: admit what the configuration and the servers' answers say. */
+void daemon_apply_ports(struct daemon *daemon);
+/* reload.c: read the configuration again. */
+void daemon_reload(struct daemon *daemon);
+
+#endif

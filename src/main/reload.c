@@ -1,0 +1,138 @@
+/*
+ * reload.c - read the configuration again without dropping anything.
+ *
+ * Layer: main.
+ * A bad file changes nothing. What only a restart can change keeps its old
+ * value, and a line says so.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/finding.h"
+#include "daemon_priv.h"
+#include "main/load.h"
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static void need_restart(struct daemon *daemon, const char *key, bool is_same)
+{
+	if (!is_same)
+		LOG(daemon->log, LOG_LEVEL_WARNING, "restart-needed",
+		    log_text("key", key),
+		    log_text("mend", "the old value stays in force until "
+				     "mapilbd is started anew"));
+}
+
+#define SAME(field) (memcmp(&old->field, &now->field, sizeof(old->field)) == 0)
+
+static void say_restarts(struct daemon *daemon, const struct conf *old,
+			 const struct conf *now)
+{
+	const struct conf_balancer *was = &old->balancer;
+	const struct conf_balancer *is = &now->balancer;
+
+	need_restart(daemon, "vip",
+		     SAME(balancer.nvips) && SAME(balancer.vip));
+	need_restart(daemon, "source",
+		     SAME(balancer.nsources) && SAME(balancer.source));
+	need_restart(daemon, "threads", SAME(balancer.threads));
+	need_restart(daemon, "max-connections",
+		     SAME(balancer.max_connections));
+	need_restart(daemon, "state-file",
+		     same_text(was->state_file, is->state_file));
+	need_restart(daemon, "control", same_text(was->control, is->control));
+	need_restart(daemon, "user", same_text(was->user, is->user));
+	need_restart(daemon, "log",
+		     SAME(balancer.log) &&
+			     same_text(was->log_file, is->log_file));
+	need_restart(daemon, "intercept", SAME(rpc.intercept));
+	need_restart(daemon, "entries", SAME(affinity.entries));
+}
+
+/* What the running parts hold on to is as it was. */
+static void keep_old(struct conf *now, const struct conf *old)
+{
+	now->balancer.threads = old->balancer.threads;
+	now->rpc.intercept = old->rpc.intercept;
+	now->affinity.entries = old->affinity.entries;
+	now->balancer.nsources = old->balancer.nsources;
+	memcpy(now->balancer.source, old->balancer.source,
+	       sizeof(now->balancer.source));
+}
+
+static void say_findings(struct daemon *daemon, const struct findings *found)
+{
+	unsigned i;
+
+	for (i = 0; i < found->n; i++) {
+		const struct finding *one = &found->at[i];
+		bool is_error = one->severity == FINDING_ERROR;
+
+		LOG(daemon->log,
+		    is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "finding",
+		    log_text("file", daemon->path),
+		    log_number("line", one->line), log_text("code", one->code),
+		    log_text("what", one->what), log_text("mend", one->mend));
+	}
+}
+
+static void adopt(struct daemon *daemon, struct conf *now)
+{
+	struct conf *old = daemon->conf;
+	unsigned i;
+
+	say_restarts(daemon, old, now);
+	keep_old(now, old);
+	daemon->conf = now;
+	daemon->log->level = now->balancer.log_level;
+	atomic_store(&daemon->sched.method,
+		     sched_method_of(now->schedule.method));
+	affinity_reconfigure(daemon->shared.router.affinity, now);
+	for (i = 0; i < daemon->nworkers; i++)
+		worker_reconfigure(daemon->worker[i], now);
+	prober_reconfigure(daemon->prober, now);
+	conf_drop(old);
+	if (daemon->has_asked)
+		daemon_apply_ports(daemon);
+}
+
+/* Findings are too large for a stack that may be small. */
+static int read_conf(struct daemon *daemon, struct conf **out)
+{
+	struct findings *found = malloc(sizeof(*found));
+	int err;
+
+	if (!found)
+		return ERR_MEMORY;
+	err = load_conf(daemon->path, found, out);
+	say_findings(daemon, found);
+	free(found);
+	return err;
+}
+
+void daemon_reload(struct daemon *daemon)
+{
+	struct conf *now = NULL;
+	int err = read_conf(daemon, &now);
+
+	if (!err) {
+		err = array_apply(&daemon->array, now);
+		if (err)
+			conf_drop(now);
+	}
+	if (err) {
+		LOG(daemon->log, LOG_LEVEL_ERROR, "reload-refused",
+		    log_text("file", daemon->path),
+		    log_text("reason", err_text(err)),
+		    log_text("mend", "nothing was changed; mapilbd -t -c FILE "
+				     "shows every finding"));
+		return;
+	}
+	adopt(daemon, now);
+	LOG(daemon->log, LOG_LEVEL_NOTICE, "reload",
+	    log_text("file", daemon->path),
+	    log_number("servers", now->nservers));
+}
