@@ -98,6 +98,13 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call obj,$(help_src)) \
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka -liniparser $(LDLIBS)
 
+# Scenarios play on the fake loop, which stands in for the real one.
+$(BUILD)/tests/scenario/%: $(BUILD)/obj/tests/scenario/%.o \
+		$(BUILD)/obj/tests/scenario/fake_loop.o \
+		$(call obj,$(help_src)) $(lib)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka $(LDLIBS)
+
 # A fuzz target linked with a main() that replays its seeds.
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 		$(BUILD)/obj/tests/fuzz/replay.o $(lib)
