@@ -142,8 +142,10 @@ static void least_clients_never_picks_outside_the_candidates(void **state)
 	array.server[2].bindings = 901;
 	choose(100, 5); /* slot 1 is empty, but drained */
 	assert_int_equal(got[1], 0);
-	assert_int_equal(array.server[0].bindings, 951);
-	assert_int_equal(array.server[2].bindings, 950);
+	assert_int_equal(array.server[0].bindings + array.server[2].bindings,
+			 1901);
+	assert_true(array.server[0].bindings >= 950);
+	assert_true(array.server[2].bindings >= 950);
 }
 
 int main(void)
