@@ -2,26 +2,37 @@
  * affinity.h - one client, one server: the table of bindings.
  *
  * Layer: core (pure; time comes in). Thread-safe: sharded, one short lock a
- * shard, taken when a connection opens, is confirmed or closes.
+ * shard, taken when a connection opens, is confirmed or closes. Under a
+ * shard's lock nothing else is locked, so there is no order to keep.
  * Units: milliseconds of the monotonic clock.
  *
  * A binding is reserved when a connection is accepted, before any connect,
  * so that the parallel first connections of one client agree; the first
  * connect that succeeds confirms it. One binding serves the client on every
- * port. It stays <timeout> after the client's last connection closed. When
- * the table is full the binding that has been without connections longest
- * goes; a binding with connections never does.
+ * port. It stays <timeout> after the client's last connection closed; one
+ * that no connect ever confirmed goes with its last reservation.
+ *
+ * <entries> bounds all bindings together, the private ones of key = none
+ * too. Every shard has an equal part; a small table has fewer shards, so
+ * that a part is never below 1,024 (or is the whole table). When a part is
+ * full its binding that has been without connections longest goes; a
+ * binding with connections never does.
  *
  * A binding moves to another server (1) when a connect failed that speaks
  * against the server and no connection of the client lives there, or (2)
  * when its server no longer serves it. All that were reserved before the
  * move see it: <moves> counts, and who comes late with an old count is
  * told the new server instead of moving it again.
+ *
+ * The table alone counts server->bindings (one a binding) and
+ * server->connections (one a reservation, on the server where it goes), so
+ * that a reservation keeps its server's slot (array.h).
  */
 #ifndef CORE_AFFINITY_H
 #define CORE_AFFINITY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/addr.h"
@@ -33,12 +44,14 @@ struct affinity;
 struct binding;
 
 /*
- * Choose a server. <except>: servers that this connection has tried. Runs
- * under a shard's lock: it must be short and must not call the table.
- * NULL: there is none.
+ * Choose a server. <except>: servers that this connection has tried; <key>:
+ * a hash of the client; <from>: the server that the binding leaves, NULL
+ * for a new binding. Runs under a shard's lock: it must be short, take no
+ * lock and not call the table. NULL: there is none.
  */
 struct affinity_chooser {
-	struct server *(*choose)(void *ctx, uint64_t except, uint64_t key);
+	struct server *(*choose)(void *ctx, uint64_t except, uint64_t key,
+				 const struct server *from);
 	void *ctx;
 	uint64_t except;
 };
@@ -50,14 +63,17 @@ struct reservation {
 	uint32_t moves;	       /* the binding's count when <server> was read */
 	bool is_live;	       /* confirmed: counts as a live connection */
 	bool is_new;	       /* this reservation made the binding */
+	bool is_moved;	       /* it moved the binding, or was moved with it */
 };
 
-/* <conf>: key, prefixes, aliases, timeout, entries are copied; <seed> keys
- * the hash; <sources> (may be 0) is copied. NULL: no memory. */
+/* <conf>: key, prefixes, aliases, timeout, entries and the sources are
+ * copied; <seed> keys the hash. NULL: no memory. */
 struct affinity *affinity_new(const struct conf *conf,
 			      const uint8_t seed[static HASH_KEY_LEN]);
+/* Nothing is reserved any more; NULL is allowed. */
 void affinity_free(struct affinity *affinity);
-/* Take over what a reload may change: key, prefixes, aliases, timeout. */
+/* Take over what a reload may change: key, prefixes, aliases, timeout. A
+ * binding whose client has another key now ages out. */
 void affinity_reconfigure(struct affinity *affinity, const struct conf *conf);
 
 /*
@@ -70,21 +86,24 @@ MUST_CHECK int affinity_reserve(struct affinity *affinity,
 				const struct affinity_chooser *chooser,
 				uint64_t now_ms, struct reservation *out);
 /* The client's server now, NULL without a binding (or one that no longer
- * serves). For who must know before choosing. */
+ * serves). For who must know before choosing; nothing is held. */
 struct server *affinity_find(struct affinity *affinity,
 			     const struct addr *client, uint64_t now_ms);
-/* The connect succeeded. */
-void affinity_confirm(struct affinity *affinity, struct reservation *res);
+/* The connect succeeded. False: the binding moved while it was under way,
+ * this connection would split the client and must not be used. */
+bool affinity_confirm(struct affinity *affinity, struct reservation *res);
 /*
- * The connect failed in a way that speaks against the server. Moves the
- * binding unless somebody did already; fills in the server to try next.
+ * The connect (not confirmed) failed in a way that speaks against the
+ * server. Moves the binding unless somebody did already; fills in the
+ * server to try next, which is none of chooser->except.
  * ERR_BUSY: the client has live connections there, it is not moved;
- * ERR_NOT_FOUND: the chooser has none left.
+ * ERR_NOT_FOUND: the chooser has none left, or the binding moved to one
+ * that this connection has tried. The reservation is still owed its release.
  */
 MUST_CHECK int affinity_move(struct affinity *affinity, struct reservation *res,
 			     const struct affinity_chooser *chooser,
 			     uint64_t now_ms);
-/* The connection is over, or never came to be. */
+/* The connection is over, or never came to be. A second call does nothing. */
 void affinity_release(struct affinity *affinity, struct reservation *res,
 		      uint64_t now_ms);
 
@@ -94,16 +113,21 @@ const struct addr *affinity_source(const struct affinity *affinity,
 				   const struct reservation *res,
 				   uint8_t family);
 
-/* Has the client a binding with live connections? (who may still open
- * connections while the balancer stops: any binding counts) */
+/* Has the client a binding, with connections or without? (who may still
+ * open connections while the balancer stops) */
 bool affinity_is_bound(struct affinity *affinity, const struct addr *client,
 		       uint64_t now_ms);
-/* Drop bindings that timed out; at most <most> a call. Returns how many. */
+/* Drop bindings that timed out; at most <most> a call. Returns how many. A
+ * binding that timed out is no binding, dropped or not. */
 unsigned affinity_expire(struct affinity *affinity, uint64_t now_ms,
 			 unsigned most);
-/* End the bindings without connections of a server that is leaving. */
+/* End the bindings without connections of a server that is leaving. Those
+ * with connections end or move with their last. */
 void affinity_forget_server(struct affinity *affinity,
 			    const struct server *server, uint64_t now_ms);
+/* Bindings now, private ones too. */
 unsigned affinity_count(struct affinity *affinity);
+/* Octets that one binding takes, beside its 8 to 16 of the hash table. */
+size_t affinity_binding_size(void) PURE;
 
 #endif

@@ -27,14 +27,15 @@ struct announced *announced_new(void); /* NULL: no memory */
 void announced_free(struct announced *table);
 
 /* Replace what the server in <slot> announces (n may be 0). ERR_MEMORY:
- * the old list stays. True to the answer: doubles are dropped. */
+ * the old list stays. Doubles and port 0 are dropped. */
 MUST_CHECK int announced_set(struct announced *table, unsigned slot,
 			     const struct announcement *list, unsigned n);
 /* Which servers announce <port>: a mask of slots. Lock-free. */
 uint64_t announced_servers(const struct announced *table, uint16_t port);
 /*
- * The port on which server <slot> gives the interface that server <other>
- * (any of the mask) has on <port>. 0: it gives none.
+ * The port on which server <slot> gives the interface (UUID and major
+ * version) that server <other> (any of the mask) has on <port>. 0: it gives
+ * none. Of several the one that gives most of <port>'s interfaces.
  */
 uint16_t announced_same(struct announced *table, uint16_t port, uint64_t other,
 			unsigned slot);

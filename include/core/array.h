@@ -11,6 +11,13 @@
  * LEAVING: it keeps its slot, name and address until its last connection
  * and binding are gone (array_sweep), so that a slot never changes its
  * meaning under somebody's feet.
+ *
+ * A worker may choose a server in the moment in which a reload takes it
+ * out. So whoever wants to refer to a server counts himself in first and
+ * looks at its life afterwards (server_bind); the control thread ends its
+ * life first and looks at the counts afterwards. In whatever order the two
+ * meet, one sees the other. A slot that was given to another server
+ * meanwhile is that server's, in use, whole: a legitimate choice.
  */
 #ifndef CORE_ARRAY_H
 #define CORE_ARRAY_H
@@ -22,7 +29,9 @@
 #include "base/addr.h"
 #include "core/conf.h"
 
-#define ARRAY_SLOTS CONF_SERVERS_MAX
+#define ARRAY_SLOTS	   CONF_SERVERS_MAX
+#define ARRAY_ASIDE_MS	   1000 /* after the first failure */
+#define ARRAY_ASIDE_MAX_MS 30000
 
 enum server_life { SERVER_FREE, SERVER_IN_USE, SERVER_LEAVING };
 
@@ -35,6 +44,7 @@ struct server {
 	_Atomic uint32_t weight;
 	_Atomic uint32_t bindings;    /* clients bound to it */
 	_Atomic uint32_t connections; /* open or being opened */
+	/* Both are kept by core/affinity alone. */
 	/* Set aside after a connect that spoke against it. */
 	_Atomic uint32_t failures;	  /* in a row */
 	_Atomic uint64_t set_aside_until; /* 0 = is not */
@@ -50,10 +60,17 @@ void array_init(struct array *array);
  * their slot and get their new weight and state, others leave, new ones get
  * a free slot. ERR_SPACE, nothing changed, when no slot is free. */
 MUST_CHECK int array_apply(struct array *array, const struct conf *conf);
-/* Free the slots of leaving servers that nothing refers to; returns them. */
+/* Free the slots of leaving servers that nothing refers to; returns them.
+ * What else is kept by slot (announcements) is to be forgotten before the
+ * next array_apply(). */
 uint64_t array_sweep(struct array *array);
 /* NULL if no server in use has that name. */
 struct server *array_find(struct array *array, const char *name);
+
+/* Count a client's binding in. False, nothing counted: the server is not in
+ * use (any more). */
+MUST_CHECK bool server_bind(struct server *server);
+void server_unbind(struct server *server);
 
 static inline uint64_t server_bit(const struct server *server)
 {
@@ -70,10 +87,11 @@ bool server_serves(const struct server *server, bool has_live, uint64_t now_ms);
  * A connect to <port> spoke against the server: it is set aside for 1 s,
  * doubled with every failure in a row up to 30 s. Failures while it is set
  * aside already count once. Returns for how long, 0 if it already was.
+ * <port> 0: the whole server is to blame, an answer on any port clears it.
  */
 uint64_t server_failed(struct server *server, uint16_t port, uint64_t now_ms);
-/* A connect to <port> succeeded. Ends the set-aside if that port was blamed
- * (or 0 was: blame on the whole server). Returns true if it ended one. */
+/* A connect to <port> succeeded. Ends the row of failures and the set-aside
+ * if that port was blamed (or the whole server). Returns true if it did. */
 bool server_answered(struct server *server, uint16_t port);
 
 #endif

@@ -28,6 +28,7 @@ enum reason {
 	REASON_STALE_PORT,	    /* stale-port: another server's port */
 	REASON_PORT_SERVER_DOWN,    /* port-server-down */
 	REASON_SOURCE_EXHAUSTED,    /* source-exhausted */
+	REASON_BINDING_MOVED,	    /* binding-moved: while this one dialled */
 	/* why the balancer took no connection */
 	REASON_STOPPING,	/* stopping */
 	REASON_MAX_CONNECTIONS, /* max-connections */

@@ -12,6 +12,8 @@
  *	interface, else stale-port.
  *	an announced port of a client without: one of the servers that announce
  *	it and may take a client; port-server-down if none may.
+ * A client whose server no longer serves it moves first; the port then
+ * stands for what the server that it left had there.
  */
 #ifndef CORE_ROUTE_H
 #define CORE_ROUTE_H
@@ -35,7 +37,8 @@ struct router {
 
 struct route {
 	struct reservation res;
-	uint64_t tried; /* servers that failed for this connection */
+	uint64_t tried;	 /* servers that failed for this connection */
+	uint64_t owners; /* whose port <dialled> is; 0: it is the same on all */
 	enum route_kind kind;
 	uint16_t dialled; /* by the client */
 	uint16_t port;	  /* of the server */
@@ -51,12 +54,16 @@ struct route {
 enum reason route_begin(struct router *router, const struct addr *client,
 			enum route_kind kind, uint16_t port, uint64_t now_ms,
 			struct route *out);
-/* The dial succeeded. */
-void route_confirm(struct router *router, struct route *route);
+/* The dial succeeded. REASON_NONE, or binding-moved: the client's other
+ * connections went to another server meanwhile, so that this one must not be
+ * used; reset the client. route_end() is still owed. */
+enum reason route_confirm(struct router *router, struct route *route);
 /*
  * The dial failed for <cause>. REASON_NONE: res.server and port were set
  * anew, dial again; else the reason to reset the client with. Blames the
- * server where the failure speaks against it. route_end() is still owed.
+ * server where the failure speaks against it: connect-timeout and
+ * connect-unreachable do, connect-refused does on a fixed port, nothing
+ * else does. No server is dialled twice. route_end() is still owed.
  */
 enum reason route_failed(struct router *router, struct route *route,
 			 enum reason cause, uint64_t now_ms);

@@ -1,0 +1,263 @@
+/*
+ * test_announced.c - what servers announce, by port and by interface.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "../helper/alloc.h"
+#include "core/announced.h"
+
+static struct announced *table;
+
+/* Interfaces that differ in their UUID, or in the version given. */
+static struct syntax iface(uint32_t number, uint16_t major, uint16_t minor)
+{
+	return (struct syntax){ .uuid = { .time_low = number },
+				.major = major,
+				.minor = minor };
+}
+
+static struct announcement on(uint16_t port, uint32_t number)
+{
+	return (struct announcement){ iface(number, 1, 0), port };
+}
+
+#define SET(slot, ...)                                                         \
+	assert_int_equal(                                                      \
+		announced_set(table, slot,                                     \
+			      (struct announcement[]){ __VA_ARGS__ },          \
+			      sizeof((struct announcement[]){ __VA_ARGS__ }) / \
+				      sizeof(struct announcement)),            \
+		0)
+
+static int set_up(void **state)
+{
+	(void)state;
+	table = announced_new();
+	return !table;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	announced_free(table);
+	return 0;
+}
+
+static void announced_new_table_is_empty(void **state)
+{
+	struct portset ports;
+	struct syntax found;
+
+	(void)state;
+	announced_ports(table, &ports);
+	assert_int_equal(portset_count(&ports), 0);
+	assert_true(announced_servers(table, 135) == 0);
+	assert_int_equal(announced_interface(table, 135, &found),
+			 ERR_NOT_FOUND);
+	announced_free(NULL);
+}
+
+static void announced_servers_says_who_has_the_port(void **state)
+{
+	(void)state;
+	SET(0, on(5000, 1), on(65535, 2));
+	SET(63, on(5000, 3));
+	assert_true(announced_servers(table, 5000) == (1 | UINT64_C(1) << 63));
+	assert_true(announced_servers(table, 65535) == 1);
+	assert_true(announced_servers(table, 5001) == 0);
+}
+
+static void announced_set_replaces_the_server_s_list(void **state)
+{
+	struct portset ports;
+
+	(void)state;
+	SET(1, on(5000, 1), on(5001, 2));
+	SET(2, on(5000, 1));
+	SET(1, on(5001, 2), on(5002, 3));
+	assert_true(announced_servers(table, 5000) == 4);
+	assert_true(announced_servers(table, 5001) == 2);
+	assert_true(announced_servers(table, 5002) == 2);
+	assert_int_equal(announced_set(table, 1, NULL, 0), 0);
+	announced_ports(table, &ports);
+	assert_int_equal(portset_count(&ports), 1);
+	assert_true(portset_has(&ports, 5000));
+}
+
+static void announced_port_0_is_not_taken(void **state)
+{
+	(void)state;
+	SET(0, on(0, 1), on(5000, 1));
+	assert_true(announced_servers(table, 0) == 0);
+	assert_int_equal(announced_same(table, 5000, 1, 0), 5000);
+}
+
+static void announced_same_finds_the_interface_on_another_server(void **state)
+{
+	(void)state;
+	SET(0, on(5000, 1), on(5001, 2));
+	SET(1, on(6000, 2), on(6001, 1));
+	assert_int_equal(announced_same(table, 5000, 1, 1), 6001);
+	assert_int_equal(announced_same(table, 5001, 1, 1), 6000);
+	assert_int_equal(announced_same(table, 6000, 2, 0), 5001);
+	assert_int_equal(announced_same(table, 5002, 1, 1), 0);
+	assert_int_equal(announced_same(table, 5000, 1, 7), 0);
+}
+
+static void announced_same_asks_only_the_servers_named(void **state)
+{
+	(void)state;
+	SET(0, on(5000, 1));
+	SET(1, on(5000, 2));
+	SET(2, on(7001, 1), on(7002, 2));
+	assert_int_equal(announced_same(table, 5000, 1, 2), 7001);
+	assert_int_equal(announced_same(table, 5000, 2, 2), 7002);
+	assert_int_equal(announced_same(table, 5000, 4, 2), 0);
+}
+
+static void announced_same_wants_the_major_version_alone(void **state)
+{
+	struct announcement list[] = {
+		{ iface(1, 1, 0), 7001 },
+		{ iface(1, 2, 9), 7002 },
+	};
+
+	(void)state;
+	assert_int_equal(announced_set(table, 0, list, 2), 0);
+	list[0] = (struct announcement){ iface(1, 2, 0), 5000 };
+	assert_int_equal(announced_set(table, 1, list, 1), 0);
+	assert_int_equal(announced_same(table, 5000, 2, 0), 7002);
+	list[0].interface.major = 3;
+	assert_int_equal(announced_set(table, 1, list, 1), 0);
+	assert_int_equal(announced_same(table, 5000, 2, 0), 0);
+}
+
+static void announced_same_prefers_the_port_with_most_in_common(void **state)
+{
+	(void)state;
+	SET(0, on(5000, 1), on(5000, 2), on(5000, 3));
+	SET(1, on(6000, 1), on(6001, 3), on(6001, 2), on(6002, 1));
+	assert_int_equal(announced_same(table, 5000, 1, 1), 6001);
+}
+
+static void announced_doubles_are_dropped(void **state)
+{
+	struct announcement list[2 * ANNOUNCED_MAX + 2];
+	unsigned i, n = sizeof(list) / sizeof(list[0]);
+
+	(void)state;
+	for (i = 0; i < n; i++)
+		list[i] = on((uint16_t)(2000 + i / 2), 1);
+	assert_int_equal(announced_set(table, 0, list, n), 0);
+	assert_true(announced_servers(table, 2000 + ANNOUNCED_MAX - 1) == 1);
+	/* and above the bound what is left out is left out of both views */
+	assert_true(announced_servers(table, 2000 + ANNOUNCED_MAX) == 0);
+}
+
+static void announced_interface_names_one_of_the_port(void **state)
+{
+	struct syntax found;
+
+	(void)state;
+	SET(3, on(5000, 9), on(5001, 8));
+	assert_int_equal(announced_interface(table, 5001, &found), 0);
+	assert_int_equal(found.uuid.time_low, 8);
+}
+
+static void announced_set_without_memory_keeps_the_old_list(void **state)
+{
+	struct announcement list = on(6000, 1);
+
+	(void)state;
+	SET(0, on(5000, 1));
+	SET(1, on(7000, 1));
+	alloc_fail_at(1);
+	assert_int_equal(announced_set(table, 0, &list, 1), ERR_MEMORY);
+	alloc_fail_at(0);
+	assert_true(announced_servers(table, 5000) == 1);
+	assert_true(announced_servers(table, 6000) == 0);
+	assert_int_equal(announced_same(table, 7000, 2, 0), 5000);
+}
+
+static void make_and_free(void *ctx)
+{
+	struct announced *made = announced_new();
+
+	(void)ctx;
+	assert_true(alloc_has_failed() ? !made : made != NULL);
+	announced_free(made);
+}
+
+static void announced_new_survives_each_refused_allocation(void **state)
+{
+	(void)state;
+	assert_int_equal(alloc_each_fails(NULL, make_and_free), 1);
+}
+
+static atomic_bool is_over;
+
+/* A port in both lists must never be missing while they change. */
+static void *read_on(void *ctx)
+{
+	uintptr_t bad = 0;
+	uint16_t same;
+
+	(void)ctx;
+	while (!is_over) {
+		bad += announced_servers(table, 5000) != 3;
+		same = announced_same(table, 5000, 2, 0);
+		bad += same != 5000 && same != 4000;
+	}
+	return (void *)bad;
+}
+
+static void announced_readers_see_a_whole_list(void **state)
+{
+	pthread_t reader;
+	void *bad;
+	int i;
+
+	(void)state;
+	SET(0, on(5000, 1));
+	SET(1, on(5000, 1));
+	is_over = false;
+	assert_int_equal(pthread_create(&reader, NULL, read_on, NULL), 0);
+	for (i = 0; i < 20000; i++) {
+		SET(0, on(5000, 1), on(6000, 2));
+		SET(0, on(4000, 1), on(5000, 3), on(7000, 4));
+	}
+	is_over = true;
+	assert_int_equal(pthread_join(reader, &bad), 0);
+	assert_null(bad);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(announced_new_table_is_empty),
+		TEST(announced_servers_says_who_has_the_port),
+		TEST(announced_set_replaces_the_server_s_list),
+		TEST(announced_port_0_is_not_taken),
+		TEST(announced_same_finds_the_interface_on_another_server),
+		TEST(announced_same_asks_only_the_servers_named),
+		TEST(announced_same_wants_the_major_version_alone),
+		TEST(announced_same_prefers_the_port_with_most_in_common),
+		TEST(announced_doubles_are_dropped),
+		TEST(announced_interface_names_one_of_the_port),
+		TEST(announced_set_without_memory_keeps_the_old_list),
+		TEST(announced_new_survives_each_refused_allocation),
+		TEST(announced_readers_see_a_whole_list),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
