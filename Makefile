@@ -43,7 +43,7 @@ bpf_obj	   := $(patsubst src/net/%.c,$(BUILD)/obj/src/net/%.o,$(bpf_src))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all help packages demo check check-all check-unit check-lint check-conf \
-	check-e2e 	lint format bench fuzz clean tests objects tidy
+	check-e2e lint format bench fuzz clean tests objects tidy
 
 all: $(daemon) $(tools)
 
