@@ -4,8 +4,10 @@
 # program each (tools/bench: one a file), tests/<layer>/test_*.c a test each.
 
 BUILD	?= build
-CC	?= gcc
 CLANG	?= clang
+ifeq ($(origin CC),default)
+CC	:= gcc
+endif
 CSTD	:= -std=c11 -D_GNU_SOURCE
 WARN	:= -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Werror
 OPT	?= -O2 -g
@@ -40,8 +42,8 @@ bpf_obj	   := $(patsubst src/net/%.c,$(BUILD)/obj/src/net/%.o,$(bpf_src))
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help packages demo check check-all check-unit check-conf check-e2e \
-	lint format bench fuzz clean tests
+.PHONY: all help packages demo check check-all check-unit check-lint check-conf \
+	check-e2e lint format bench fuzz clean tests objects tidy
 
 all: $(daemon) $(tools)
 
@@ -113,12 +115,23 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 
 tests: $(tests) $(replays)
 
+# What tools/lint asks for, once with each compiler: every source compiled;
+# a mark for each that clang-tidy has no complaint about.
+host_src   := $(lib_src) $(main_src) $(wildcard $(addsuffix /*.c,$(tool_dirs))) \
+	      $(bench_src) $(test_src) $(fuzz_src) $(help_src)
+objects: $(call obj,$(host_src)) $(bpf_obj)
+tidy: $(patsubst %.c,$(BUILD)/tidy/%,$(host_src))
+
+$(BUILD)/tidy/%: $(BUILD)/obj/%.o .clang-tidy
+	@mkdir -p $(@D)
+	@clang-tidy --quiet $*.c -- $(CFLAGS) 2>/dev/null
+	@touch $@
+
 packages:
-	@mkdir -p $(BUILD)
 	@tools/install-packages build run
 
 packages-check: packages
-	@tools/install-packages test
+	@tools/install-packages lint test
 
 # What the machine lacks is installed before make looks at a source.
 demo: packages
@@ -126,10 +139,11 @@ demo: packages
 	@tools/demo
 
 check: packages-check
-	@$(MAKE) --no-print-directory check-unit check-conf check-e2e
+	@$(MAKE) --no-print-directory check-unit check-lint check-conf \
+		check-e2e
 
 check-all: packages-check
-	@$(MAKE) --no-print-directory check-unit check-conf
+	@$(MAKE) --no-print-directory check-unit check-lint check-conf
 	@tests/e2e/run --all
 
 check-unit:
@@ -140,14 +154,18 @@ check-unit:
 	@tests/run $(BUILD)/asan \
 		$(patsubst $(BUILD)/%,$(BUILD)/asan/%,$(tests) $(replays))
 
+check-lint:
+	@tests/lint/run
+
 check-conf: all
 	@tests/conf/run $(BUILD)/mapilbd
 
 check-e2e: all
 	@tests/e2e/run --pairwise
 
-lint: packages-check
-	@tools/lint
+lint: packages
+	@tools/install-packages lint
+	@tools/lint $(BUILD)
 
 format:
 	@git ls-files -co --exclude-standard '*.[ch]' | xargs clang-format -i
