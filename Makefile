@@ -41,6 +41,9 @@ replays	   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(fuzz_src))
 bpf_obj	   := $(patsubst src/net/%.c,$(BUILD)/obj/src/net/%.o,$(bpf_src))
 
 .DELETE_ON_ERROR:
+ifndef V
+.SILENT: # make V=1 shows the commands
+endif
 .SECONDARY:
 .PHONY: all help packages demo check check-all check-unit check-lint check-conf \
 	check-e2e lint format bench fuzz clean tests objects tidy

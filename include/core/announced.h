@@ -27,7 +27,8 @@ struct announced *announced_new(void); /* NULL: no memory */
 void announced_free(struct announced *table);
 
 /* Replace what the server in <slot> announces (n may be 0). ERR_MEMORY:
- * the old list stays. Doubles and port 0 are dropped. */
+ * the old list stays. Doubles and port 0 are dropped. Returns 1 if that
+ * changed anything, 0 if not. */
 MUST_CHECK int announced_set(struct announced *table, unsigned slot,
 			     const struct announcement *list, unsigned n);
 /* Which servers announce <port>: a mask of slots. Lock-free. */

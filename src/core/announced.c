@@ -112,6 +112,7 @@ int announced_set(struct announced *table, unsigned slot,
 		  const struct announcement *list, unsigned n)
 {
 	struct announced_list old, new = { 0 };
+	bool is_same;
 
 	if (n) {
 		new.at = malloc(n * sizeof(new.at[0]));
@@ -124,9 +125,12 @@ int announced_set(struct announced *table, unsigned slot,
 	old = table->list[slot];
 	table->list[slot] = new;
 	pthread_rwlock_unlock(&table->lock);
+	is_same = old.n == new.n &&
+		  (!new.n ||
+		   memcmp(old.at, new.at, new.n * sizeof(new.at[0])) == 0);
 	update_masks(table, slot, &old, &new);
 	free(old.at);
-	return 0;
+	return !is_same;
 }
 
 uint64_t announced_servers(const struct announced *table, uint16_t port)

@@ -68,17 +68,18 @@ static void take_answer(struct probe *probe)
 {
 	const struct prober_config *config = &probe->prober->config;
 	struct talk *talk = &probe->talk;
-	int err;
+	int changed;
 
 	server_answered(probe->server, EPM_PORT);
-	err = announced_set(config->announced, probe->server->slot,
+	changed = announced_set(config->announced, probe->server->slot,
 			    talk->memory->found, talk->nfound);
-	if (err) {
-		say_fails(probe, err_text(err));
+	if (changed < 0) {
+		say_fails(probe, err_text(changed));
 		return;
 	}
 	say_answers(probe);
-	config->changed(config->ctx);
+	if (changed)
+		config->changed(config->ctx);
 }
 
 static void note_round(struct prober *prober)

@@ -110,12 +110,13 @@ static void relay_ended(struct relay *relay, enum reason reason)
 static void begin_relay(struct rpc_conn *conn)
 {
 	struct svc_rpc *svc = conn->svc;
-	enum reason reason;
+	enum reason reason =
+		route_confirm(&svc->shared->router, &conn->route);
 
-	route_confirm(&svc->shared->router, &conn->route);
 	conn->relay.ended = relay_ended;
-	reason = relay_start(&svc->relays, &conn->relay, conn->client_fd,
-			     conn->dial.events);
+	if (!reason)
+		reason = relay_start(&svc->relays, &conn->relay,
+				     conn->client_fd, conn->dial.events);
 	if (reason) {
 		loop_forget(svc->loop, conn->dial.io);
 		relay_close_reset(conn->dial.io->fd);

@@ -35,7 +35,7 @@ static struct announcement on(uint16_t port, uint32_t number)
 			      (struct announcement[]){ __VA_ARGS__ },          \
 			      sizeof((struct announcement[]){ __VA_ARGS__ }) / \
 				      sizeof(struct announcement)),            \
-		0)
+		1)
 
 static int set_up(void **state)
 {
@@ -86,10 +86,22 @@ static void announced_set_replaces_the_server_s_list(void **state)
 	assert_true(announced_servers(table, 5000) == 4);
 	assert_true(announced_servers(table, 5001) == 2);
 	assert_true(announced_servers(table, 5002) == 2);
-	assert_int_equal(announced_set(table, 1, NULL, 0), 0);
+	assert_int_equal(announced_set(table, 1, NULL, 0), 1);
 	announced_ports(table, &ports);
 	assert_int_equal(portset_count(&ports), 1);
 	assert_true(portset_has(&ports, 5000));
+}
+
+static void announced_set_tells_whether_anything_changed(void **state)
+{
+	struct announcement list[] = { on(5000, 1), on(5001, 2) };
+
+	(void)state;
+	assert_int_equal(announced_set(table, 1, list, 2), 1);
+	assert_int_equal(announced_set(table, 1, list, 2), 0);
+	assert_int_equal(announced_set(table, 1, list, 1), 1);
+	assert_int_equal(announced_set(table, 1, NULL, 0), 1);
+	assert_int_equal(announced_set(table, 1, NULL, 0), 0);
 }
 
 static void announced_port_0_is_not_taken(void **state)
@@ -131,12 +143,12 @@ static void announced_same_wants_the_major_version_alone(void **state)
 	};
 
 	(void)state;
-	assert_int_equal(announced_set(table, 0, list, 2), 0);
+	assert_int_equal(announced_set(table, 0, list, 2), 1);
 	list[0] = (struct announcement){ iface(1, 2, 0), 5000 };
-	assert_int_equal(announced_set(table, 1, list, 1), 0);
+	assert_int_equal(announced_set(table, 1, list, 1), 1);
 	assert_int_equal(announced_same(table, 5000, 2, 0), 7002);
 	list[0].interface.major = 3;
-	assert_int_equal(announced_set(table, 1, list, 1), 0);
+	assert_int_equal(announced_set(table, 1, list, 1), 1);
 	assert_int_equal(announced_same(table, 5000, 2, 0), 0);
 }
 
@@ -156,7 +168,7 @@ static void announced_doubles_are_dropped(void **state)
 	(void)state;
 	for (i = 0; i < n; i++)
 		list[i] = on((uint16_t)(2000 + i / 2), 1);
-	assert_int_equal(announced_set(table, 0, list, n), 0);
+	assert_int_equal(announced_set(table, 0, list, n), 1);
 	assert_true(announced_servers(table, 2000 + ANNOUNCED_MAX - 1) == 1);
 	/* and above the bound what is left out is left out of both views */
 	assert_true(announced_servers(table, 2000 + ANNOUNCED_MAX) == 0);
@@ -247,6 +259,7 @@ int main(void)
 		TEST(announced_new_table_is_empty),
 		TEST(announced_servers_says_who_has_the_port),
 		TEST(announced_set_replaces_the_server_s_list),
+		TEST(announced_set_tells_whether_anything_changed),
 		TEST(announced_port_0_is_not_taken),
 		TEST(announced_same_finds_the_interface_on_another_server),
 		TEST(announced_same_asks_only_the_servers_named),
