@@ -37,6 +37,7 @@ daemon	   := $(if $(main_src),$(BUILD)/mapilbd)
 tools	   := $(addprefix $(BUILD)/,$(notdir $(tool_dirs)))
 bench_bin  := $(patsubst tools/bench/%.c,$(BUILD)/bench/%,$(bench_src))
 tests	   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(test_src))
+scenarios  := $(filter $(BUILD)/tests/scenario/%,$(tests))
 replays	   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(fuzz_src))
 bpf_obj	   := $(patsubst src/net/%.c,$(BUILD)/obj/src/net/%.o,$(bpf_src))
 
@@ -98,20 +99,21 @@ $(BUILD)/bench/%: $(BUILD)/obj/tools/bench/%.o
 # allocation can be made to fail: tests/helper/alloc.c wraps the allocator.
 WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc \
 	-Wl,--wrap=strdup,--wrap=mmap
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(call obj,$(help_src)) \
+$(filter-out $(scenarios),$(tests)): $(BUILD)/tests/%: \
+		$(BUILD)/obj/tests/%.o $(call obj,$(help_src)) \
 		$(call obj,$(load_src)) $(lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka -liniparser $(LDLIBS)
 
 # Scenarios play on the fake loop, which stands in for the real one.
-$(BUILD)/tests/scenario/%: $(BUILD)/obj/tests/scenario/%.o \
+$(scenarios): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
 		$(BUILD)/obj/tests/scenario/fake_loop.o \
 		$(call obj,$(help_src)) $(lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka $(LDLIBS)
 
 # A fuzz target linked with a main() that replays its seeds.
-$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
+$(replays): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
 		$(BUILD)/obj/tests/fuzz/replay.o $(lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
