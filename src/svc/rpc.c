@@ -62,20 +62,6 @@ static void give_conn(struct rpc_conn *conn)
 	atomic_fetch_sub(&svc->shared->connections, 1);
 }
 
-static void leave_server(struct rpc_conn *conn)
-{
-	if (conn->server)
-		atomic_fetch_sub(&conn->server->connections, 1);
-	conn->server = NULL;
-}
-
-static void enter_server(struct rpc_conn *conn, struct server *server)
-{
-	leave_server(conn);
-	conn->server = server;
-	atomic_fetch_add(&server->connections, 1);
-}
-
 /* No server for this client: it hears of it at once. */
 static void refuse(struct rpc_conn *conn, enum reason reason)
 {
@@ -90,7 +76,6 @@ static void refuse_routed(struct rpc_conn *conn, enum reason reason)
 {
 	struct svc_rpc *svc = conn->svc;
 
-	leave_server(conn);
 	route_end(&svc->shared->router, &conn->route, loop_now_ms(svc->loop));
 	refuse(conn, reason);
 }
@@ -102,7 +87,6 @@ static void relay_ended(struct relay *relay, enum reason reason)
 	uint64_t now = loop_now_ms(svc->loop);
 
 	rpc_log_close(conn, reason, now);
-	leave_server(conn);
 	route_end(&svc->shared->router, &conn->route, now);
 	give_conn(conn);
 }
@@ -146,7 +130,7 @@ static enum reason start_dial(struct rpc_conn *conn)
 	struct endpoint to = { .addr = route->res.server->address,
 			       .port = route->port };
 
-	enter_server(conn, route->res.server);
+	conn->server = route->res.server;
 	io->ready = server_ready;
 	conn->dial.done = dial_done;
 	return dial_start(&svc->dialer, &conn->dial, io, &to,

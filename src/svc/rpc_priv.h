@@ -32,7 +32,7 @@ struct rpc_conn {
 	struct relay relay;
 	struct dial dial;
 	struct route route;
-	struct server *server; /* whose connection counter holds us */
+	struct server *server; /* dialled; the route holds it */
 	struct endpoint client;
 	int client_fd;
 	enum rpc_state state;
