@@ -1,0 +1,374 @@
+/*
+ * listen.c - take the connections to a changing set of ports: the parts
+ * that the three ways have in common.
+ *
+ * Layer: net.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "diag.h"
+#include "listen_priv.h"
+
+static const struct listen_way *const ways[] = {
+	&listen_sk_lookup,
+	&listen_sockets,
+};
+
+#define WAYS (sizeof(ways) / sizeof(ways[0]))
+
+int listen_attach(struct listener *listener, unsigned worker, int fd,
+		  uint16_t port)
+{
+	const struct listen_config *config = &listener->config;
+
+	if (listener->is_testing)
+		return 0;
+	return config->attach(config->ctx, worker, fd, port);
+}
+
+void listen_detach(struct listener *listener, unsigned worker, int fd)
+{
+	const struct listen_config *config = &listener->config;
+
+	if (!listener->is_testing)
+		config->detach(config->ctx, worker, fd);
+}
+
+/* The sockets that serve all ports: one group for each family. */
+struct shared_socket {
+	unsigned worker;
+	int fd;
+};
+
+static unsigned list_shared(const struct listener *listener,
+			    struct shared_socket out[2 * CONF_THREADS_MAX])
+{
+	bool has_family[2] = { false, false };
+	unsigned vip, i, n, count = 0;
+	const int *fd;
+
+	if (listener->way->cost)
+		return 0;
+	for (vip = 0; vip < listener->config.nvips; vip++) {
+		bool *has = &has_family[listener->vip[vip].family == AF_INET6];
+
+		if (*has)
+			continue;
+		*has = true;
+		n = listener->way->sockets(listener, vip, 0, &fd);
+		for (i = 0; i < n; i++)
+			out[count++] = (struct shared_socket){ i, fd[i] };
+	}
+	return count;
+}
+
+static void detach_shared(struct listener *listener,
+			  const struct shared_socket *socket, unsigned n)
+{
+	while (n--)
+		listen_detach(listener, socket[n].worker, socket[n].fd);
+}
+
+static int attach_shared(struct listener *listener)
+{
+	struct shared_socket socket[2 * CONF_THREADS_MAX];
+	unsigned i, n = list_shared(listener, socket);
+	int err;
+
+	for (i = 0; i < n; i++) {
+		err = listen_attach(listener, socket[i].worker, socket[i].fd,
+				    0);
+		if (err) {
+			detach_shared(listener, socket, i);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void log_refused_way(struct listener *listener,
+			    const struct listen_way *way, const char *why)
+{
+	bool is_auto = listener->config.way == CONF_INTERCEPT_AUTO;
+
+	LOG(listener->config.log, is_auto ? LOG_LEVEL_NOTICE : LOG_LEVEL_ERROR,
+	    "listen-way-refused", log_text("way", way->name),
+	    log_text("reason", why));
+}
+
+static int try_way(struct listener *listener, const struct listen_way *way)
+{
+	char why[LISTEN_WHY_MAX] = "";
+	int err;
+
+	listener->way = way;
+	listener->is_testing = true;
+	err = way->open(listener, why);
+	if (!err)
+		err = listen_selftest(listener, why);
+	listener->is_testing = false;
+	if (!err) {
+		err = attach_shared(listener);
+		snprintf(why, sizeof(why), "a worker: %s", err_text(err));
+	}
+	if (!err)
+		return 0;
+	listener->is_testing = true; /* nothing is attached to be detached */
+	way->close(listener);
+	log_refused_way(listener, way, why);
+	return err;
+}
+
+static int choose_way(struct listener *listener)
+{
+	enum conf_intercept wanted = listener->config.way;
+	int err = ERR_UNSUPPORTED;
+	size_t i;
+
+	for (i = 0; i < WAYS && err; i++)
+		if (wanted == CONF_INTERCEPT_AUTO || wanted == ways[i]->kind)
+			err = try_way(listener, ways[i]);
+	return err;
+}
+
+/* The caller's arrays are not held on to. */
+static void copy_config(struct listener *listener,
+			const struct listen_config *config)
+{
+	unsigned i;
+
+	listener->config = *config;
+	for (i = 0; i < config->nvips; i++)
+		listener->vip[i] = config->vip[i];
+	listener->config.vip = listener->vip;
+	if (config->exclude)
+		listener->exclude = *config->exclude;
+	listener->config.exclude = &listener->exclude;
+}
+
+static void set_silent(struct listener *listener)
+{
+	struct portset silent = listener->exclude;
+	unsigned i;
+
+	if (!listener->way->set_silent)
+		return;
+	for (i = 0; i < PORTSET_WORDS; i++)
+		silent.word[i] |= listener->spared.word[i];
+	listener->way->set_silent(listener, &silent);
+}
+
+int listener_open(const struct listen_config *config, struct listener **out)
+{
+	struct listener *listener;
+	int err;
+
+	if (!config->nvips || config->nvips > CONF_VIPS_MAX ||
+	    !config->nworkers || config->nworkers > CONF_THREADS_MAX)
+		return -EINVAL;
+	listener = calloc(1, sizeof(*listener));
+	if (!listener)
+		return ERR_MEMORY;
+	copy_config(listener, config);
+	err = instance_hold(config->log, config->nvips, config->vip, NULL,
+			    &listener->instance);
+	if (!err)
+		err = choose_way(listener);
+	if (err) {
+		instance_release(listener->instance);
+		free(listener);
+		return err;
+	}
+	set_silent(listener);
+	LOG(config->log, LOG_LEVEL_NOTICE, "listen",
+	    log_text("way", listener->way->name),
+	    log_number("workers", config->nworkers));
+	*out = listener;
+	return 0;
+}
+
+/* Is it one of ours? Told by its inode, as others may share our address. */
+static bool is_own(const struct listener *listener,
+		   const struct diag_listener *found)
+{
+	unsigned vip, i, n;
+	struct stat st;
+	const int *fd;
+
+	for (vip = 0; vip < listener->config.nvips; vip++) {
+		n = listener->way->sockets(listener, vip, found->at.port, &fd);
+		for (i = 0; i < n; i++)
+			if (!fstat(fd[i], &st) &&
+			    (uint32_t)st.st_ino == found->inode)
+				return true;
+	}
+	return false;
+}
+
+struct search {
+	struct listener *listener;
+	const struct portset *wanted;
+	struct portset taken;
+};
+
+static void tell_spared(struct listener *listener, uint16_t port,
+			const struct endpoint *owner)
+{
+	if (portset_has(&listener->spared, port))
+		return;
+	portset_add(&listener->spared, port);
+	LOG(listener->config.log, LOG_LEVEL_WARNING, "port-spared",
+	    log_number("port", port),
+	    owner ? log_endpoint("listener", owner)
+		  : log_text("listener", NULL));
+}
+
+static void note_listener(void *ctx, const struct diag_listener *found)
+{
+	struct search *search = ctx;
+	struct listener *listener = search->listener;
+	uint16_t port = found->at.port;
+	unsigned i;
+
+	if (!portset_has(search->wanted, port) ||
+	    portset_has(&search->taken, port))
+		return;
+	for (i = 0; i < listener->config.nvips; i++)
+		if (diag_serves(found, &listener->vip[i]))
+			break;
+	if (i == listener->config.nvips || is_own(listener, found))
+		return;
+	portset_add(&search->taken, port);
+	tell_spared(listener, port, &found->at);
+}
+
+/* What of <wanted> others have; with <port> 0 all of it in one question. */
+static int find_taken(struct listener *listener, const struct portset *wanted,
+		      uint16_t port, struct portset *taken)
+{
+	struct search search = { .listener = listener, .wanted = wanted };
+	int err = diag_listeners(port, note_listener, &search);
+
+	if (!err)
+		*taken = search.taken;
+	return err;
+}
+
+/* Who was spared and is no longer will be told again. */
+static void forget_spared(struct listener *listener,
+			  const struct portset *asked,
+			  const struct portset *taken)
+{
+	unsigned i;
+
+	for (i = 0; i < PORTSET_WORDS; i++)
+		listener->spared.word[i] &= ~asked->word[i] | taken->word[i];
+}
+
+/* What others took between our question and our bind(). */
+static void tell_taken(struct listener *listener, const struct portset *taken)
+{
+	int port;
+
+	for (port = portset_next(taken, 0); port >= 0;
+	     port = portset_next(taken, (unsigned)port + 1))
+		tell_spared(listener, (uint16_t)port, NULL);
+}
+
+/*
+ * Make the admitted ports equal to <target> but for those of <asked> that
+ * others have, which are written to <taken>.
+ */
+static int apply_asked(struct listener *listener, const struct portset *target,
+		       const struct portset *asked, uint16_t port,
+		       struct portset *taken)
+{
+	struct portset free_ports;
+	int err = find_taken(listener, asked, port, taken);
+
+	if (err)
+		return err;
+	portset_subtract(&free_ports, target, taken);
+	err = listener->way->apply(listener, &free_ports, taken);
+	tell_taken(listener, taken);
+	forget_spared(listener, asked, taken);
+	set_silent(listener);
+	return err;
+}
+
+int listener_admit(struct listener *listener, uint16_t port)
+{
+	struct portset target = listener->admitted;
+	struct portset asked = { 0 }, taken;
+	int err;
+
+	if (!port || portset_has(&listener->exclude, port))
+		return ERR_REFUSED;
+	portset_add(&target, port);
+	portset_add(&asked, port);
+	err = apply_asked(listener, &target, &asked, port, &taken);
+	if (!err && portset_has(&taken, port))
+		err = ERR_BUSY;
+	return err;
+}
+
+int listener_withdraw(struct listener *listener, uint16_t port)
+{
+	struct portset target = listener->admitted;
+	struct portset taken = { 0 };
+
+	if (!portset_has(&target, port))
+		return 0;
+	portset_remove(&target, port);
+	return listener->way->apply(listener, &target, &taken);
+}
+
+int listener_apply(struct listener *listener, const struct portset *wanted,
+		   unsigned *spared)
+{
+	struct portset target, taken = { 0 };
+	int err;
+
+	portset_subtract(&target, wanted, &listener->exclude);
+	portset_remove(&target, 0);
+	err = apply_asked(listener, &target, &target, 0, &taken);
+	if (!err)
+		*spared = portset_count(&taken);
+	return err;
+}
+
+const struct portset *listener_admitted(const struct listener *listener)
+{
+	return &listener->admitted;
+}
+
+const char *listener_way(const struct listener *listener)
+{
+	return listener->way->name;
+}
+
+unsigned listener_cost(const struct listener *listener)
+{
+	return listener->way->cost ? listener->way->cost(listener) : 0;
+}
+
+uint64_t listener_refused(const struct listener *listener)
+{
+	return listener->way->refused ? listener->way->refused(listener) : 0;
+}
+
+void listener_close(struct listener *listener)
+{
+	struct shared_socket socket[2 * CONF_THREADS_MAX];
+
+	if (!listener)
+		return;
+	detach_shared(listener, socket, list_shared(listener, socket));
+	listener->way->close(listener);
+	instance_release(listener->instance);
+	free(listener);
+}

@@ -1,0 +1,974 @@
+/*
+ * test_listen.c - the three ways of listening, in namespaces of their own:
+ * IPv4 and IPv6, over loopback and over a device.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <cmocka.h>
+
+#include "../helper/netns.h"
+#include "net/listen.h"
+
+#define WORKERS	    2
+#define SOCKETS_MAX 4096
+#define KEEPALIVE   600000
+
+/* One combination; every test walks all that concern it. */
+struct setting {
+	enum conf_intercept way;
+	const char *name;
+	const char *vip;
+	bool is_remote; /* the client is at the far end of the link */
+};
+
+/* clang-format off */
+static const struct setting settings[] = {
+	{ CONF_INTERCEPT_SOCKETS, "sockets", "127.9.0.1", false },
+	{ CONF_INTERCEPT_SOCKETS, "sockets", "::1", false },
+	{ CONF_INTERCEPT_SOCKETS, "sockets", NETNS_HERE4, true },
+	{ CONF_INTERCEPT_SOCKETS, "sockets", NETNS_HERE6, true },
+	{ CONF_INTERCEPT_SK_LOOKUP, "sk_lookup", "127.9.0.1", false },
+	{ CONF_INTERCEPT_SK_LOOKUP, "sk_lookup", "::1", false },
+	{ CONF_INTERCEPT_SK_LOOKUP, "sk_lookup", NETNS_HERE4, true },
+	{ CONF_INTERCEPT_SK_LOOKUP, "sk_lookup", NETNS_HERE6, true },
+
+
+
+
+};
+/* clang-format on */
+
+#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+/* What a worker was given. */
+struct socket_given {
+	unsigned worker;
+	int fd;
+	uint16_t port;
+};
+
+struct stage {
+	struct log log; /* first: log lines find their stage by it */
+	char logged[65536];
+	size_t nlogged;
+	const struct setting *setting;
+	struct netns ns;
+	struct addr vip;
+	struct portset exclude;
+	struct listener *listener;
+	unsigned ngiven;
+	struct socket_given given[SOCKETS_MAX];
+};
+
+static void put_line(struct log *log, enum log_level level, struct bytes line)
+{
+	struct stage *stage = (struct stage *)(void *)log;
+
+	(void)level;
+	if (stage->nlogged + line.len + 2 > sizeof(stage->logged))
+		return;
+	memcpy(stage->logged + stage->nlogged, line.at, line.len);
+	stage->nlogged += line.len;
+	stage->logged[stage->nlogged++] = '\n';
+	stage->logged[stage->nlogged] = '\0';
+}
+
+static unsigned count_logged(const struct stage *stage, const char *text)
+{
+	const char *at = stage->logged;
+	unsigned n = 0;
+
+	while ((at = strstr(at, text))) {
+		at++;
+		n++;
+	}
+	return n;
+}
+
+static int attach(void *ctx, unsigned worker, int fd, uint16_t port)
+{
+	struct stage *stage = ctx;
+
+	assert_true(worker < WORKERS);
+	assert_true(stage->ngiven < SOCKETS_MAX);
+	stage->given[stage->ngiven++] =
+		(struct socket_given){ worker, fd, port };
+	return 0;
+}
+
+static void detach(void *ctx, unsigned worker, int fd)
+{
+	struct stage *stage = ctx;
+	unsigned i;
+
+	for (i = 0; i < stage->ngiven; i++)
+		if (stage->given[i].fd == fd)
+			break;
+	assert_true(i < stage->ngiven);
+	assert_int_equal(stage->given[i].worker, worker);
+	stage->given[i] = stage->given[--stage->ngiven];
+}
+
+static struct listen_config config_of(struct stage *stage)
+{
+	return (struct listen_config){
+		.nvips = 1,
+		.vip = &stage->vip,
+		.nworkers = WORKERS,
+		.way = stage->setting->way,
+		.keepalive_ms = KEEPALIVE,
+		.exclude = &stage->exclude,
+		.log = &stage->log,
+		.attach = attach,
+		.detach = detach,
+		.ctx = stage,
+	};
+}
+
+static int try_open(struct stage *stage)
+{
+	struct listen_config config = config_of(stage);
+
+	return listener_open(&config, &stage->listener);
+}
+
+static void must_open(struct stage *stage)
+{
+	int err = try_open(stage);
+
+	if (err)
+		fail_msg("%s on %s: %s\n%s", stage->setting->name,
+			 stage->setting->vip, err_text(err), stage->logged);
+	assert_string_equal(listener_way(stage->listener),
+			    stage->setting->name);
+}
+
+static struct stage *stage_new(const struct setting *setting)
+{
+	struct stage *stage = calloc(1, sizeof(*stage));
+
+	assert_non_null(stage);
+	stage->log = (struct log){ .level = LOG_LEVEL_DEBUG, .put = put_line };
+	stage->setting = setting;
+	netns_enter(&stage->ns);
+	assert_int_equal(addr_parse(setting->vip, &stage->vip), 0);
+	return stage;
+}
+
+static void stage_free(struct stage *stage)
+{
+	listener_close(stage->listener);
+	assert_int_equal(stage->ngiven, 0);
+	netns_leave(&stage->ns);
+	free(stage);
+}
+
+static int dial(const struct stage *stage, uint16_t port)
+{
+	struct endpoint to = { .addr = stage->vip, .port = port };
+
+	return netns_connect(&stage->ns,
+			     stage->setting->is_remote ? stage->ns.there
+						       : stage->ns.here,
+			     &to);
+}
+
+/* Take one connection from any worker's socket; its dialled port. */
+static int take(const struct stage *stage, uint16_t *port, unsigned *worker)
+{
+	static struct pollfd fds[SOCKETS_MAX];
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct endpoint dialled;
+	unsigned i;
+	int fd;
+
+	for (i = 0; i < stage->ngiven; i++)
+		fds[i] = (struct pollfd){ .fd = stage->given[i].fd,
+					  .events = POLLIN };
+	assert_true(poll(fds, stage->ngiven, 3000) > 0);
+	for (i = 0; !fds[i].revents; i++)
+		;
+	fd = accept(fds[i].fd, NULL, NULL);
+	assert_true(fd >= 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	assert_int_equal(endpoint_from_sockaddr(&sa, &dialled), 0);
+	assert_true(addr_equal(&dialled.addr, &stage->vip));
+	if (stage->given[i].port)
+		assert_int_equal(stage->given[i].port, dialled.port);
+	*port = dialled.port;
+	if (worker)
+		*worker = stage->given[i].worker;
+	return fd;
+}
+
+static void assert_talks(int a, int b)
+{
+	char octet = 0;
+
+	assert_int_equal(send(a, "x", 1, MSG_NOSIGNAL), 1);
+	assert_int_equal(recv(b, &octet, 1, 0), 1);
+	assert_int_equal(octet, 'x');
+	assert_int_equal(send(b, "y", 1, MSG_NOSIGNAL), 1);
+	assert_int_equal(recv(a, &octet, 1, 0), 1);
+	assert_int_equal(octet, 'y');
+}
+
+static void assert_option(int fd, int level, int name, int wanted)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	assert_int_equal(value, wanted);
+}
+
+static void assert_served(const struct stage *stage, uint16_t port)
+{
+	int client = dial(stage, port), server;
+	uint16_t dialled;
+
+	if (client < 0)
+		fail_msg("port %u of %s by %s: %s", (unsigned)port,
+			 stage->setting->vip, stage->setting->name,
+			 strerror(-client));
+	server = take(stage, &dialled, NULL);
+	assert_int_equal(dialled, port);
+	assert_talks(client, server);
+	close(client);
+	close(server);
+}
+
+static void each_setting(void (*body)(struct stage *stage))
+{
+	size_t i;
+
+	for (i = 0; i < SETTINGS; i++) {
+		struct stage *stage = stage_new(&settings[i]);
+
+		body(stage);
+		stage_free(stage);
+	}
+}
+
+static void body_admit(struct stage *stage)
+{
+	must_open(stage);
+	assert_int_equal(dial(stage, 135), -ECONNREFUSED);
+	assert_int_equal(dial(stage, 5000), -ECONNREFUSED);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	assert_int_equal(listener_admit(stage->listener, 135), 0);
+	assert_int_equal(portset_count(listener_admitted(stage->listener)), 2);
+	assert_served(stage, 5000);
+	assert_served(stage, 135);
+	assert_int_equal(dial(stage, 5001), -ECONNREFUSED);
+}
+
+static void admitted_port_is_served_and_others_refuse(void **state)
+{
+	(void)state;
+	each_setting(body_admit);
+}
+
+static void body_inherit(struct stage *stage)
+{
+	int client, server;
+	uint16_t port;
+
+	must_open(stage);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	client = dial(stage, 5000);
+	assert_true(client >= 0);
+	server = take(stage, &port, NULL);
+	assert_option(server, IPPROTO_TCP, TCP_NODELAY, 1);
+	assert_option(server, SOL_SOCKET, SO_KEEPALIVE, 1);
+	assert_option(server, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE / 1000);
+	close(client);
+	close(server);
+}
+
+static void accepted_sockets_inherit_options(void **state)
+{
+	(void)state;
+	each_setting(body_inherit);
+}
+
+static void body_withdraw(struct stage *stage)
+{
+	int client, server;
+	uint16_t port;
+
+	must_open(stage);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	client = dial(stage, 5000);
+	assert_true(client >= 0);
+	server = take(stage, &port, NULL);
+	assert_int_equal(listener_withdraw(stage->listener, 5000), 0);
+	assert_int_equal(listener_withdraw(stage->listener, 5000), 0);
+	assert_int_equal(dial(stage, 5000), -ECONNREFUSED);
+	assert_talks(client, server);
+	listener_close(stage->listener);
+	stage->listener = NULL;
+	assert_talks(client, server);
+	close(client);
+	close(server);
+}
+
+static void withdrawn_port_refuses_and_its_connections_live(void **state)
+{
+	(void)state;
+	each_setting(body_withdraw);
+}
+
+static void body_apply(struct stage *stage)
+{
+	struct portset wanted = { 0 };
+	unsigned spared = 99;
+
+	must_open(stage);
+	portset_add_range(&wanted, 6000, 6010);
+	portset_add(&wanted, 135);
+	portset_add(&wanted, 65535);
+	portset_add(&wanted, 7000);
+	portset_add(&stage->exclude, 1); /* the caller's is not held on to */
+	assert_int_equal(listener_apply(stage->listener, &wanted, &spared), 0);
+	assert_int_equal(spared, 0);
+	assert_served(stage, 6000);
+	assert_served(stage, 6010);
+	assert_served(stage, 65535);
+	assert_int_equal(dial(stage, 5999), -ECONNREFUSED);
+	assert_int_equal(dial(stage, 6011), -ECONNREFUSED);
+	portset_remove(&wanted, 6005);
+	portset_remove(&wanted, 7000);
+	portset_add(&wanted, 6011);
+	assert_int_equal(listener_apply(stage->listener, &wanted, &spared), 0);
+	assert_int_equal(dial(stage, 6005), -ECONNREFUSED);
+	assert_int_equal(dial(stage, 7000), -ECONNREFUSED);
+	assert_served(stage, 6004);
+	assert_served(stage, 6006);
+	assert_served(stage, 6011);
+	assert_memory_equal(listener_admitted(stage->listener), &wanted,
+			    sizeof(wanted));
+}
+
+static void apply_makes_the_ports_equal_to_the_wanted(void **state)
+{
+	(void)state;
+	each_setting(body_apply);
+}
+
+static void body_spread(struct stage *stage)
+{
+	unsigned seen[WORKERS] = { 0 }, worker, i;
+	uint16_t port;
+
+	must_open(stage);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	for (i = 0; i < 64; i++) {
+		int client = dial(stage, 5000);
+		int server = take(stage, &port, &worker);
+
+		seen[worker]++;
+		close(client);
+		close(server);
+	}
+	for (i = 0; i < WORKERS; i++)
+		assert_true(seen[i] > 0);
+}
+
+static void connections_spread_over_the_workers(void **state)
+{
+	(void)state;
+	each_setting(body_spread);
+}
+
+static int listen_on(const char *text, uint16_t port, bool is_dual)
+{
+	struct endpoint at = { .port = port };
+	struct sockaddr_storage sa;
+	int fd, one = 1, v6only = !is_dual;
+	socklen_t len;
+
+	assert_int_equal(addr_parse(text, &at.addr), 0);
+	len = endpoint_to_sockaddr(&at, &sa);
+	fd = socket(at.addr.family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (at.addr.family == AF_INET6)
+		assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+					    &v6only, sizeof(v6only)),
+				 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(fd, 16), 0);
+	return fd;
+}
+
+static void expect_spared(struct stage *stage, const char *owner, bool is_dual)
+{
+	int fd = listen_on(owner, 5000, is_dual), client;
+	unsigned told = count_logged(stage, "event=port-spared"), spared = 0;
+	struct portset wanted = { 0 };
+
+	portset_add(&wanted, 5000);
+	portset_add(&wanted, 5001);
+	assert_int_equal(listener_admit(stage->listener, 5000), ERR_BUSY);
+	assert_int_equal(listener_apply(stage->listener, &wanted, &spared), 0);
+	assert_int_equal(spared, 1);
+	assert_int_equal(count_logged(stage, "event=port-spared"), told + 1);
+	assert_false(portset_has(listener_admitted(stage->listener), 5000));
+	client = dial(stage, 5000);
+	assert_true(client >= 0);
+	close(accept(fd, NULL, NULL));
+	close(client);
+	close(fd);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	assert_served(stage, 5000);
+	assert_int_equal(listener_withdraw(stage->listener, 5000), 0);
+}
+
+static void body_foreign(struct stage *stage)
+{
+	bool is_v6 = stage->vip.family == AF_INET6;
+
+	must_open(stage);
+	expect_spared(stage, stage->setting->vip, false);
+	expect_spared(stage, is_v6 ? "::" : "0.0.0.0", false);
+	expect_spared(stage, "::", true);
+	assert_true(count_logged(stage, "port=5000 listener=") == 3);
+}
+
+static void ports_of_others_are_spared_and_still_served(void **state)
+{
+	(void)state;
+	each_setting(body_foreign);
+}
+
+static void body_other_address(struct stage *stage)
+{
+	bool is_v6 = stage->vip.family == AF_INET6;
+	int fd = listen_on(is_v6 ? NETNS_HERE6 : "127.0.0.1", 5000, false);
+	int other = listen_on(is_v6 ? "127.0.0.1" : "::", 5001, false);
+
+	if (is_v6 && stage->setting->is_remote)
+		fd = dup(fd); /* its address is the VIP: not this case */
+	must_open(stage);
+	assert_int_equal(listener_admit(stage->listener, 5000),
+			 is_v6 && stage->setting->is_remote ? ERR_BUSY : 0);
+	assert_int_equal(listener_admit(stage->listener, 5001), 0);
+	assert_served(stage, 5001);
+	close(fd);
+	close(other);
+}
+
+static void listeners_on_other_addresses_do_not_matter(void **state)
+{
+	(void)state;
+	each_setting(body_other_address);
+}
+
+static void body_foreign_later(struct stage *stage)
+{
+	struct portset wanted = { 0 };
+	unsigned spared = 0;
+	int fd;
+
+	if (stage->setting->way == CONF_INTERCEPT_SOCKETS)
+		return; /* nobody can bind there while we do */
+	must_open(stage);
+	portset_add(&wanted, 5000);
+	assert_int_equal(listener_apply(stage->listener, &wanted, &spared), 0);
+	assert_int_equal(spared, 0);
+	fd = listen_on(stage->setting->vip, 5000, false);
+	assert_int_equal(listener_apply(stage->listener, &wanted, &spared), 0);
+	assert_int_equal(spared, 1);
+	assert_false(portset_has(listener_admitted(stage->listener), 5000));
+	close(fd);
+}
+
+static void port_that_others_took_later_is_given_up(void **state)
+{
+	(void)state;
+	each_setting(body_foreign_later);
+}
+
+static void body_foreign_epm(struct stage *stage)
+{
+	bool is_v6 = stage->vip.family == AF_INET6;
+	int fd = listen_on(is_v6 ? "::" : "0.0.0.0", 135, false);
+
+	assert_int_equal(try_open(stage), ERR_BUSY);
+	assert_int_equal(count_logged(stage, "event=listen-way-refused"), 1);
+	assert_true(count_logged(stage, is_v6 ? "[::]:135" : "0.0.0.0:135"));
+	portset_add(&stage->exclude, 135);
+	must_open(stage);
+	assert_int_equal(listener_admit(stage->listener, 135), ERR_REFUSED);
+	assert_int_equal(listener_admit(stage->listener, 1024), 0);
+	assert_served(stage, 1024);
+	close(fd);
+}
+
+static void endpoint_mapper_of_this_host_is_named(void **state)
+{
+	(void)state;
+	each_setting(body_foreign_epm);
+}
+
+static void body_refused(struct stage *stage)
+{
+	uint64_t before;
+	int fd;
+
+	if (stage->setting->way == CONF_INTERCEPT_SOCKETS)
+		return; /* cannot count */
+	must_open(stage);
+	before = listener_refused(stage->listener);
+	assert_int_equal(dial(stage, 5000), -ECONNREFUSED);
+	assert_int_equal(dial(stage, 5001), -ECONNREFUSED);
+	assert_int_equal(listener_refused(stage->listener), before + 2);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	assert_served(stage, 5000);
+	assert_int_equal(listener_refused(stage->listener), before + 2);
+	fd = listen_on(stage->setting->vip, 5001, false);
+	assert_int_equal(listener_admit(stage->listener, 5001), ERR_BUSY);
+	close(dial(stage, 5001));
+	assert_int_equal(listener_refused(stage->listener), before + 2);
+	close(fd);
+}
+
+static void refused_connections_are_counted(void **state)
+{
+	(void)state;
+	each_setting(body_refused);
+}
+
+static unsigned count_open(void)
+{
+	unsigned fd, n = 0;
+
+	for (fd = 0; fd < 1024; fd++)
+		n += fcntl((int)fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void body_range(struct stage *stage)
+{
+	struct portset wanted = { 0 };
+	unsigned spared, before;
+	static const uint16_t some[] = { 135,	1024,  1025,  5985,
+					 33333, 49152, 65534, 65535 };
+	size_t i;
+
+	if (stage->setting->way == CONF_INTERCEPT_SOCKETS)
+		return;
+	must_open(stage);
+	assert_int_equal(listener_cost(stage->listener), 0);
+	before = count_open();
+	portset_add(&wanted, 135);
+	portset_add_range(&wanted, 1024, 65535);
+	assert_int_equal(listener_apply(stage->listener, &wanted, &spared), 0);
+	assert_int_equal(spared, 0);
+	assert_int_equal(stage->ngiven, WORKERS);
+	assert_int_equal(count_open(), before);
+	for (i = 0; i < sizeof(some) / sizeof(some[0]); i++)
+		assert_served(stage, some[i]);
+	assert_int_equal(dial(stage, 1023), -ECONNREFUSED);
+}
+
+static void whole_range_costs_one_socket_a_worker(void **state)
+{
+	(void)state;
+	each_setting(body_range);
+}
+
+static void body_many(struct stage *stage)
+{
+	struct portset wanted = { 0 };
+	unsigned spared;
+
+	if (stage->setting->way != CONF_INTERCEPT_SOCKETS)
+		return;
+	must_open(stage);
+	assert_int_equal(listener_cost(stage->listener), WORKERS);
+	portset_add_range(&wanted, 20000, 20999);
+	assert_int_equal(listener_apply(stage->listener, &wanted, &spared), 0);
+	assert_int_equal(stage->ngiven, 1000);
+	assert_int_equal(listener_cost(stage->listener), 1);
+	assert_served(stage, 20000);
+	assert_served(stage, 20999);
+	portset_add_range(&wanted, 1024, 65535);
+	assert_int_equal(listener_apply(stage->listener, &wanted, &spared),
+			 ERR_LIMIT);
+	assert_int_equal(stage->ngiven, 1000);
+	assert_served(stage, 20500);
+	assert_int_equal(count_logged(stage, "event=descriptor-limit"), 1);
+}
+
+static void many_plain_sockets_are_one_a_port_within_the_limit(void **state)
+{
+	(void)state;
+	each_setting(body_many);
+}
+
+static void body_second(struct stage *stage)
+{
+	struct stage *second = calloc(1, sizeof(*second));
+	char pid[32];
+
+	assert_non_null(second);
+	must_open(stage);
+	*second = *stage;
+	second->listener = NULL;
+	second->ngiven = 0;
+	assert_int_equal(try_open(second), ERR_BUSY);
+	snprintf(pid, sizeof(pid), "pid=%ld", (long)getpid());
+	assert_true(count_logged(second, "event=instance-refused"));
+	assert_true(count_logged(second, pid));
+	free(second);
+	assert_int_equal(listener_admit(stage->listener, 135), 0);
+	assert_served(stage, 135);
+}
+
+static void second_balancer_of_a_vip_is_refused(void **state)
+{
+	(void)state;
+	each_setting(body_second);
+}
+
+/* Links of BPF programs to this network namespace. */
+static unsigned count_links(const struct stage *stage)
+{
+	struct bpf_link_info info;
+	struct stat st;
+	uint32_t id = 0, len;
+	unsigned n = 0;
+	int fd;
+
+	assert_int_equal(fstat(stage->ns.here, &st), 0);
+	while (!bpf_link_get_next_id(id, &id)) {
+		fd = bpf_link_get_fd_by_id(id);
+		if (fd < 0)
+			continue;
+		len = sizeof(info);
+		memset(&info, 0, sizeof(info));
+		if (!bpf_obj_get_info_by_fd(fd, &info, &len))
+			n += info.type == BPF_LINK_TYPE_NETNS &&
+			     info.netns.netns_ino == (uint32_t)st.st_ino;
+		close(fd);
+	}
+	return n;
+}
+
+static void read_kernel(char *out, int size)
+{
+	netns_read("nft list ruleset; ip rule; ip -6 rule;"
+		   "ip route show table all; ip -6 route show table all;"
+		   "ss -Hltn",
+		   out, size);
+}
+
+static void body_close(struct stage *stage)
+{
+	char before[16384], during[16384], after[16384];
+
+	read_kernel(before, sizeof(before));
+	must_open(stage);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	read_kernel(during, sizeof(during));
+	assert_string_not_equal(before, during);
+	if (stage->setting->way == CONF_INTERCEPT_SK_LOOKUP)
+		assert_int_equal(count_links(stage), 1);
+	listener_close(stage->listener);
+	stage->listener = NULL;
+	read_kernel(after, sizeof(after));
+	assert_string_equal(before, after);
+	assert_int_equal(count_links(stage), 0);
+	assert_int_equal(dial(stage, 5000), -ECONNREFUSED);
+}
+
+static void nothing_is_left_after_close(void **state)
+{
+	(void)state;
+	each_setting(body_close);
+}
+
+/* A balancer of its own, until it is killed. */
+static pid_t start_victim(struct stage *stage)
+{
+	int ready[2];
+	char octet;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (try_open(stage) || listener_admit(stage->listener, 5000) ||
+		    write(ready[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &octet, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void body_crash(struct stage *stage)
+{
+	char before[16384], after[16384];
+	int status;
+	pid_t pid;
+
+	read_kernel(before, sizeof(before));
+	pid = start_victim(stage);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(dial(stage, 5000), -ECONNREFUSED);
+	must_open(stage);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	assert_served(stage, 5000);
+	listener_close(stage->listener);
+	stage->listener = NULL;
+	read_kernel(after, sizeof(after));
+	assert_string_equal(before, after);
+	assert_int_equal(count_links(stage), 0);
+}
+
+static void killed_balancer_leaves_nothing_that_matters(void **state)
+{
+	(void)state;
+	each_setting(body_crash);
+}
+
+/* As `user = nobody` does it: two capabilities are kept, nothing else. */
+static void become_nobody(void)
+{
+	cap_value_t keep[] = { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE };
+	cap_t caps = cap_init();
+
+	assert_int_equal(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), 0);
+	assert_int_equal(setgroups(0, NULL), 0);
+	assert_int_equal(setgid(65534), 0);
+	assert_int_equal(setuid(65534), 0);
+	cap_set_flag(caps, CAP_PERMITTED, 2, keep, CAP_SET);
+	cap_set_flag(caps, CAP_EFFECTIVE, 2, keep, CAP_SET);
+	assert_int_equal(cap_set_proc(caps), 0);
+	cap_free(caps);
+}
+
+/* Without CAP_SYS_ADMIN: the client's socket is made before. */
+static int dial_with(int fd, const struct addr *vip, uint16_t port)
+{
+	struct endpoint to = { .addr = *vip, .port = port };
+	struct sockaddr_storage sa;
+	socklen_t len = endpoint_to_sockaddr(&to, &sa);
+
+	return connect(fd, (struct sockaddr *)&sa, len) ? -errno : 0;
+}
+
+static void run_as_nobody(struct stage *stage)
+{
+	int client[4], i, server;
+	struct portset wanted = { 0 };
+	unsigned spared = 99;
+	uint64_t refused;
+	uint16_t port;
+
+	must_open(stage);
+	netns_go(stage->setting->is_remote ? stage->ns.there : stage->ns.here);
+	for (i = 0; i < 4; i++)
+		client[i] = socket(stage->vip.family, SOCK_STREAM, 0);
+	netns_go(stage->ns.here);
+	become_nobody();
+	assert_int_equal(dial_with(client[0], &stage->vip, 135), -ECONNREFUSED);
+	refused = listener_refused(stage->listener);
+	assert_int_equal(refused > 0,
+			 stage->setting->way != CONF_INTERCEPT_SOCKETS);
+	portset_add(&wanted, 135);
+	portset_add_range(&wanted, 5000, 5010);
+	assert_int_equal(listener_apply(stage->listener, &wanted, &spared), 0);
+	assert_int_equal(dial_with(client[1], &stage->vip, 135), 0);
+	server = take(stage, &port, NULL);
+	assert_int_equal(port, 135);
+	assert_talks(client[1], server);
+	assert_int_equal(dial_with(client[2], &stage->vip, 5005), 0);
+	close(take(stage, &port, NULL));
+	assert_int_equal(port, 5005);
+	assert_int_equal(listener_withdraw(stage->listener, 135), 0);
+	assert_int_equal(dial_with(client[3], &stage->vip, 135), -ECONNREFUSED);
+	listener_close(stage->listener);
+}
+
+static void body_nobody(struct stage *stage)
+{
+	char before[16384], after[16384];
+	pid_t pid;
+	int status;
+
+	read_kernel(before, sizeof(before));
+	pid = fork();
+	if (!pid) {
+		run_as_nobody(stage);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	read_kernel(after, sizeof(after));
+	assert_string_equal(before, after);
+}
+
+static void nobody_with_two_capabilities_can_do_it_all(void **state)
+{
+	(void)state;
+	each_setting(body_nobody);
+}
+
+static void body_late(struct stage *stage)
+{
+	bool is_v6 = stage->vip.family == AF_INET6;
+
+	if (!stage->setting->is_remote)
+		return;
+	assert_int_equal(
+		addr_parse(is_v6 ? "fd09::7" : "10.9.0.7", &stage->vip), 0);
+	must_open(stage);
+	assert_int_equal(count_logged(stage, "event=vip-absent"), 1);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	netns_run(is_v6 ? "ip addr add fd09::7/64 dev near nodad"
+			: "ip addr add 10.9.0.7/24 dev near");
+	assert_served(stage, 5000);
+	assert_int_equal(dial(stage, 5001), -ECONNREFUSED);
+}
+
+static void vip_may_come_after_the_start(void **state)
+{
+	(void)state;
+	each_setting(body_late);
+}
+
+static void both_families_at_once(void **state)
+{
+	static const enum conf_intercept way[] = {
+		CONF_INTERCEPT_SOCKETS,
+		CONF_INTERCEPT_SK_LOOKUP,
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		struct setting setting = { .way = way[i],
+					   .vip = NETNS_HERE4,
+					   .is_remote = true };
+		struct stage *stage = stage_new(&setting);
+		struct listen_config config = config_of(stage);
+		struct addr vip[3];
+
+		assert_int_equal(addr_parse(NETNS_HERE4, &vip[0]), 0);
+		assert_int_equal(addr_parse(NETNS_HERE6, &vip[1]), 0);
+		assert_int_equal(addr_parse("10.9.0.77", &vip[2]), 0);
+		config.nvips = 3;
+		config.vip = vip;
+		assert_int_equal(listener_open(&config, &stage->listener), 0);
+		assert_int_equal(listener_admit(stage->listener, 5000), 0);
+		assert_served(stage, 5000);
+		stage->vip = vip[1];
+		assert_served(stage, 5000);
+		assert_int_equal(dial(stage, 5001), -ECONNREFUSED);
+		stage_free(stage);
+	}
+}
+
+static void auto_takes_the_first_way(void **state)
+{
+	struct setting setting = { .way = CONF_INTERCEPT_AUTO,
+				   .name = "sk_lookup",
+				   .vip = "127.9.0.1" };
+	struct stage *stage = stage_new(&setting);
+
+	(void)state;
+	must_open(stage);
+	assert_int_equal(count_logged(stage, "event=listen way=sk_lookup"), 1);
+	assert_int_equal(count_logged(stage, "event=listen-way-refused"), 0);
+	stage_free(stage);
+}
+
+/* Without CAP_BPF and CAP_NET_ADMIN only plain sockets are left. */
+static void auto_falls_back_and_says_why(void **state)
+{
+	struct setting setting = { .way = CONF_INTERCEPT_AUTO,
+				   .name = "sockets",
+				   .vip = "127.9.0.1" };
+	struct stage *stage = stage_new(&setting);
+	cap_value_t keep[] = { CAP_NET_BIND_SERVICE, CAP_SYS_ADMIN };
+	cap_t caps = cap_init();
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	if (!pid) {
+		cap_set_flag(caps, CAP_PERMITTED, 1, keep, CAP_SET);
+		cap_set_flag(caps, CAP_EFFECTIVE, 1, keep, CAP_SET);
+		assert_int_equal(cap_set_proc(caps), 0);
+		must_open(stage);
+		assert_int_equal(
+			count_logged(stage, "event=listen way=sockets"), 1);
+		assert_int_equal(count_logged(stage, "way=sk_lookup reason="),
+				 1);
+		assert_int_equal(count_logged(stage, "way=tproxy reason="), 1);
+		_exit(0);
+	}
+	cap_free(caps);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	stage_free(stage);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(admitted_port_is_served_and_others_refuse),
+		cmocka_unit_test(accepted_sockets_inherit_options),
+		cmocka_unit_test(
+			withdrawn_port_refuses_and_its_connections_live),
+		cmocka_unit_test(apply_makes_the_ports_equal_to_the_wanted),
+		cmocka_unit_test(connections_spread_over_the_workers),
+		cmocka_unit_test(ports_of_others_are_spared_and_still_served),
+		cmocka_unit_test(listeners_on_other_addresses_do_not_matter),
+		cmocka_unit_test(port_that_others_took_later_is_given_up),
+		cmocka_unit_test(endpoint_mapper_of_this_host_is_named),
+		cmocka_unit_test(refused_connections_are_counted),
+		cmocka_unit_test(whole_range_costs_one_socket_a_worker),
+		cmocka_unit_test(
+			many_plain_sockets_are_one_a_port_within_the_limit),
+		cmocka_unit_test(second_balancer_of_a_vip_is_refused),
+		cmocka_unit_test(nothing_is_left_after_close),
+		cmocka_unit_test(killed_balancer_leaves_nothing_that_matters),
+		cmocka_unit_test(nobody_with_two_capabilities_can_do_it_all),
+		cmocka_unit_test(vip_may_come_after_the_start),
+		cmocka_unit_test(both_families_at_once),
+		cmocka_unit_test(auto_takes_the_first_way),
+		cmocka_unit_test(auto_falls_back_and_says_why),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
