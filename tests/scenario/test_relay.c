@@ -376,10 +376,16 @@ static void relay_splices_a_bulk_flow_and_gives_the_pipe_back(void **state)
 static void relay_that_ends_with_octets_in_a_pipe_leaks_none(void **state)
 {
 	struct play play;
+	unsigned i;
 
 	(void)state;
 	begin(&play, 1, TICK_NEVER);
 	fill(&play, play.client);
+	/* The first time it may stick before it is spliced. */
+	for (i = 0; i < 1000 && !play.relay.side[RELAY_CLIENT].pipe; i++) {
+		empty(&play, play.server);
+		fill(&play, play.client);
+	}
 	assert_non_null(play.relay.side[RELAY_CLIENT].pipe);
 	assert_true(play.pool.npipes == 1);
 	tcp_reset(play.server);
