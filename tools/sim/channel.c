@@ -364,8 +364,8 @@ static void channel_read(struct channel *channel)
 	for (i = 0; i < READS_MAX; i++) {
 		if (channel->is_stalled)
 			return;
-		channel->is_held = channel->out.len - channel->sent >
-				   CHANNEL_KEPT_MAX;
+		channel->is_held =
+			channel->out.len - channel->sent > CHANNEL_KEPT_MAX;
 		if (channel->is_held)
 			return;
 		if (octets_reserve(in, READ_ROOM)) {

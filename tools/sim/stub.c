@@ -145,20 +145,20 @@ void connect_ex_request_write(struct builder *out,
 			      const struct connect_ex_request *req)
 {
 	put_string(out, req->user_dn);
-	put_u32(out, 0);	/* ulFlags */
-	put_u32(out, 0);	/* ulConMod */
-	put_u32(out, 0);	/* cbLimit */
-	put_u32(out, 1252);	/* ulCpid */
-	put_u32(out, 0x0409);	/* ulLcidString */
-	put_u32(out, 0x0409);	/* ulLcidSort */
+	put_u32(out, 0);      /* ulFlags */
+	put_u32(out, 0);      /* ulConMod */
+	put_u32(out, 0);      /* cbLimit */
+	put_u32(out, 1252);   /* ulCpid */
+	put_u32(out, 0x0409); /* ulLcidString */
+	put_u32(out, 0x0409); /* ulLcidSort */
 	put_u32(out, req->link);
-	builder_u16(out, 1);	/* usFCanConvertCodePages */
-	builder_u16(out, 14);	/* rgwClientVersion: Outlook 2010 */
+	builder_u16(out, 1);  /* usFCanConvertCodePages */
+	builder_u16(out, 14); /* rgwClientVersion: Outlook 2010 */
 	builder_u16(out, 0x8000 | 6000);
 	builder_u16(out, 1000);
 	put_u32(out, req->timestamp);
-	put_array(out, 0);	/* rgbAuxIn */
-	put_u32(out, 0);	/* cbAuxIn */
+	put_array(out, 0); /* rgbAuxIn */
+	put_u32(out, 0);   /* cbAuxIn */
 	put_u32(out, AUX_OUT_MAX);
 }
 

@@ -45,10 +45,10 @@ enum rfr_opnum { RFR_NEW_DSA = 0, RFR_FQDN_FROM_DN = 1 };
 enum mgmt_opnum { MGMT_IS_LISTENING = 2 };
 
 /* Return values of the interfaces. */
-#define STUB_OK		  0u
-#define STUB_LOGON_FAILED 0x80040111u /* a link to no session of ours */
-#define STUB_REJECTED	  0x000007eeu /* ecRejected: the session ended */
-#define STUB_EVENT_PENDING 1u	      /* of EcDoAsyncWaitEx */
+#define STUB_OK		   0u
+#define STUB_LOGON_FAILED  0x80040111u /* a link to no session of ours */
+#define STUB_REJECTED	   0x000007eeu /* ecRejected: the session ended */
+#define STUB_EVENT_PENDING 1u	       /* of EcDoAsyncWaitEx */
 
 struct stub_handle {
 	uint8_t octet[STUB_HANDLE_LEN];
