@@ -12,7 +12,7 @@ CSTD	:= -std=c11 -D_GNU_SOURCE
 WARN	:= -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Werror
 OPT	?= -O2 -g
 CFLAGS	:= $(CSTD) $(WARN) $(OPT) $(SAN) -pthread -fno-strict-aliasing \
-	   -Iinclude
+	   -Iinclude -Itools
 LDFLAGS	:= $(SAN) -pthread
 LDLIBS	:= -lev -lbpf -lmnl -lcap
 ASAN	:= -fsanitize=address,undefined -fno-sanitize-recover=all \
@@ -24,6 +24,7 @@ main_src   := $(wildcard src/main/*.c)
 load_src   := $(filter-out src/main/mapilbd.c,$(main_src))
 bpf_src	   := $(wildcard src/net/*.bpf.c)
 lib_src	   := $(filter-out $(bpf_src),$(lib_src))
+sim_src	   := $(wildcard tools/sim/*.c)
 tool_dirs  := $(filter-out tools/bench,$(patsubst %/,%,$(dir $(wildcard \
 		tools/*/main.c))))
 bench_src  := $(wildcard tools/bench/*.c)
@@ -33,6 +34,7 @@ help_src   := $(wildcard tests/helper/*.c)
 
 obj	    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 lib	   := $(BUILD)/libmapilb.a
+sim	   := $(BUILD)/libsim.a
 daemon	   := $(if $(main_src),$(BUILD)/mapilbd)
 tools	   := $(addprefix $(BUILD)/,$(notdir $(tool_dirs)))
 bench_bin  := $(patsubst tools/bench/%.c,$(BUILD)/bench/%,$(bench_src))
@@ -82,11 +84,16 @@ $(lib): $(call obj,$(lib_src))
 	@rm -f $@
 	$(AR) rcs $@ $^
 
+# What the two simulators share.
+$(sim): $(call obj,$(sim_src))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
 $(BUILD)/mapilbd: $(call obj,$(main_src)) $(lib)
 	$(CC) $(LDFLAGS) -o $@ $^ -liniparser $(LDLIBS)
 
 define tool_rule
-$(BUILD)/$(notdir $(1)): $$(call obj,$$(wildcard $(1)/*.c)) $(lib)
+$(BUILD)/$(notdir $(1)): $$(call obj,$$(wildcard $(1)/*.c)) $(sim) $(lib)
 	$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
 endef
 $(foreach dir,$(tool_dirs),$(eval $(call tool_rule,$(dir))))
@@ -101,7 +108,7 @@ WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc \
 	-Wl,--wrap=strdup,--wrap=mmap
 $(filter-out $(scenarios),$(tests)): $(BUILD)/tests/%: \
 		$(BUILD)/obj/tests/%.o $(call obj,$(help_src)) \
-		$(call obj,$(load_src)) $(lib)
+		$(call obj,$(load_src)) $(sim) $(lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka -liniparser $(LDLIBS)
 
