@@ -110,8 +110,9 @@ $(BUILD)/tests/scenario/%: $(BUILD)/obj/tests/scenario/%.o \
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka $(LDLIBS)
 
-# A fuzz target linked with a main() that replays its seeds.
-$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
+# A fuzz target linked with a main() that replays its seeds. The targets are
+# named, or make would prefer the rule for tests, whose objects it knows.
+$(replays): $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o \
 		$(BUILD)/obj/tests/fuzz/replay.o $(lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -121,7 +122,8 @@ tests: $(tests) $(replays)
 # What tools/lint asks for, once with each compiler: every source compiled;
 # a mark for each that clang-tidy has no complaint about.
 host_src   := $(lib_src) $(main_src) $(wildcard $(addsuffix /*.c,$(tool_dirs))) \
-	      $(bench_src) $(test_src) $(fuzz_src) $(help_src)
+	      $(bench_src) $(test_src) $(fuzz_src) $(help_src) \
+	      $(wildcard tests/fuzz/replay.c)
 objects: $(call obj,$(host_src)) $(bpf_obj)
 tidy: $(patsubst %.c,$(BUILD)/tidy/%,$(host_src))
 
