@@ -130,7 +130,8 @@ tests: $(tests) $(replays)
 # What tools/lint asks for, once with each compiler: every source compiled;
 # a mark for each that clang-tidy has no complaint about.
 host_src   := $(lib_src) $(main_src) $(wildcard $(addsuffix /*.c,$(tool_dirs))) \
-	      $(bench_src) $(test_src) $(fuzz_src) $(help_src)
+	      $(bench_src) $(test_src) $(fuzz_src) $(help_src) \
+	      $(wildcard tests/fuzz/replay.c)
 objects: $(call obj,$(host_src)) $(bpf_obj)
 tidy: $(patsubst %.c,$(BUILD)/tidy/%,$(host_src))
 
