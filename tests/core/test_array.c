@@ -109,7 +109,7 @@ static void array_leaving_server_that_returns_has_its_slot_again(void **state)
 
 static void array_apply_without_a_free_slot_changes_nothing(void **state)
 {
-	char name[16], address[16];
+	char name[32], address[32];
 	int i;
 
 	(void)state;
