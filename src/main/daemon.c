@@ -317,9 +317,9 @@ static int start(struct daemon *daemon)
 	err = daemon->loop ? 0 : ERR_MEMORY;
 	if (err)
 		goto out;
-	step = "instance";
-	err = instance_hold(daemon->log, conf->balancer.nvips,
-			    conf->balancer.vip, conf->balancer.state_file,
+	step = "state file";
+	/* The listener holds the VIPs. */
+	err = instance_hold(daemon->log, 0, NULL, conf->balancer.state_file,
 			    &daemon->instance);
 	if (err)
 		goto out;
