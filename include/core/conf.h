@@ -36,6 +36,7 @@
 #define CONF_NAMES_MAX	  32
 #define CONF_THREADS_MAX  64
 #define CONF_NEVER	  UINT64_MAX /* a duration of "none" */
+#define CONF_ANY_VERSION  UINT16_MAX /* of an interface given by UUID alone */
 
 enum conf_ports { CONF_PORTS_OFF, CONF_PORTS_STATIC, CONF_PORTS_DYNAMIC };
 
@@ -149,9 +150,9 @@ struct conf_rpc {
 	uint64_t lease_timeout_ms;
 	bool any_interface;
 	unsigned ninterfaces;
-	struct syntax interface[CONF_IFACES_MAX];
-	uint64_t idle_timeout_ms; /* CONF_NEVER = none */
-	uint64_t keepalive_ms;	  /* 0 = off */
+	struct syntax interface[CONF_IFACES_MAX]; /* conf_takes() asks */
+	uint64_t idle_timeout_ms;		  /* CONF_NEVER = none */
+	uint64_t keepalive_ms;			  /* 0 = off */
 	struct conf_ports_list proxy_ports;
 };
 
@@ -171,7 +172,7 @@ struct conf_service {
 	char *affinity; /* as written: an ordered list */
 	char *share;
 	char *check;
-	uint64_t idle_timeout_ms;
+	uint64_t idle_timeout_ms; /* 0: the profile's default */
 	struct conf_ports_list tcp;
 	bool has_server_port;
 	uint16_t server_port;
@@ -239,6 +240,15 @@ struct conf {
 /* Every key at its default, no server; held once. NULL: no memory. */
 struct conf *conf_new(void);
 struct conf *conf_hold(struct conf *conf); /* returns <conf> */
-void conf_drop(struct conf *conf);	   /* the last holder frees it */
+void conf_drop(struct conf *conf);	   /* the last holder frees it; NULL is
+					      passed over */
+/* The index of the server with that name, without case; -1: none. */
+int conf_find_server(const struct conf *conf, const char *name) PURE;
+/* May clients use that interface? Minor versions do not count. */
+bool conf_takes(const struct conf_rpc *rpc,
+		const struct syntax *interface) PURE;
+/* Names and lists of names, which own their text. */
+void conf_names_clear(struct conf_names *names);
+bool conf_names_have(const struct conf_names *names, const char *name) PURE;
 
 #endif

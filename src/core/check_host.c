@@ -1,0 +1,198 @@
+/*
+ * check_host.c - the rules about the machine that the balancer runs on.
+ *
+ * Layer: core (pure: the facts are handed in).
+ */
+#include <inttypes.h>
+
+#include "check_priv.h"
+
+/* What keeps the balancer from running is an error when it is to run. */
+static enum finding_severity fatal(const struct rules *rules)
+{
+	return rules->host->is_starting ? FINDING_ERROR : FINDING_WARNING;
+}
+
+static void check_local(const struct rules *rules)
+{
+	const struct conf_balancer *balancer = &rules->conf->balancer;
+	char text[ADDR_TEXT_MAX];
+	unsigned i;
+
+	for (i = 0; i < balancer->nvips; i++)
+		if (!rules->host->vip_is_local[i])
+			finding_mend(rule_broken(rules, FINDING_WARNING,
+						 "vip-not-local",
+						 WHERE("balancer", "vip"),
+						 "no interface has %s",
+						 addr_format(&balancer->vip[i],
+							     text)),
+				     "add it to one, or let VRRP bring it");
+	for (i = 0; i < balancer->nsources; i++)
+		if (!rules->host->source_is_local[i])
+			finding_mend(
+				rule_broken(rules, FINDING_WARNING,
+					    "source-not-local",
+					    WHERE("balancer", "source"),
+					    "no interface has %s: no server "
+					    "can be reached from it",
+					    addr_format(&balancer->source[i],
+							text)),
+				"add it to one, or write another address");
+}
+
+/* Sockets that listen when every port of the range is admitted. */
+static uint64_t count_listeners(const struct conf *conf)
+{
+	struct portset range, left;
+
+	if (conf->rpc.ports != CONF_PORTS_DYNAMIC ||
+	    conf->rpc.admit != CONF_ADMIT_ANY ||
+	    conf->rpc.intercept != CONF_INTERCEPT_SOCKETS)
+		return 0;
+	portset_clear(&range);
+	portset_add_range(&range, conf->rpc.range_first, conf->rpc.range_last);
+	portset_subtract(&left, &range, &conf->rpc.exclude);
+	return (uint64_t)portset_count(&left) * conf->balancer.nvips;
+}
+
+static void check_listeners(const struct rules *rules)
+{
+	uint64_t listeners = count_listeners(rules->conf);
+
+	if (listeners + CHECK_DESCRIPTORS_SLACK > rules->host->descriptors)
+		finding_mend(rule_broken(rules, fatal(rules),
+					 "descriptor-limit",
+					 WHERE("rpc", "admit"),
+					 "intercept = sockets with admit = any "
+					 "takes %" PRIu64
+					 " sockets, and a process may have "
+					 "%" PRIu64 " descriptors",
+					 listeners, rules->host->descriptors),
+			     "raise the limit (LimitNOFILE) to %" PRIu64
+			     ", or write intercept = sk_lookup, or admit = "
+			     "announced",
+			     listeners + CHECK_DESCRIPTORS_SLACK);
+}
+
+/* A relayed connection is two descriptors. */
+static void check_descriptors(const struct rules *rules)
+{
+	uint64_t connections = rules->conf->balancer.max_connections;
+	uint64_t need = 2 * connections + CHECK_DESCRIPTORS_SLACK;
+
+	if (connections && need > rules->host->descriptors)
+		finding_mend(
+			rule_broken(rules, FINDING_WARNING, "descriptor-limit",
+				    WHERE("balancer", "max-connections"),
+				    "%" PRIu64 " connections take %" PRIu64
+				    " descriptors, and a process may have "
+				    "%" PRIu64,
+				    connections, need,
+				    rules->host->descriptors),
+			"raise the limit (LimitNOFILE), or write "
+			"max-connections = %" PRIu64,
+			(rules->host->descriptors - CHECK_DESCRIPTORS_SLACK) /
+				2);
+}
+
+static unsigned count_sources(const struct conf_balancer *balancer,
+			      uint8_t family)
+{
+	unsigned i, n = 0;
+
+	if (!balancer->nsources)
+		return 1;
+	for (i = 0; i < balancer->nsources; i++)
+		n += balancer->source[i].family == family;
+	return n;
+}
+
+static bool has_family(const struct conf *conf, uint8_t family)
+{
+	unsigned i;
+
+	for (i = 0; i < conf->nservers; i++)
+		if (conf->server[i].address.family == family)
+			return true;
+	return false;
+}
+
+/*
+ * One source address holds as many connections to one port of one server
+ * as there are ephemeral ports. The last server that is left may get all.
+ */
+static void check_source_ports(const struct rules *rules, uint8_t family)
+{
+	const struct conf_balancer *balancer = &rules->conf->balancer;
+	unsigned each =
+		1u + rules->host->ephemeral_last - rules->host->ephemeral_first;
+	unsigned n = count_sources(balancer, family);
+
+	if (balancer->source_is_client || !has_family(rules->conf, family) ||
+	    balancer->max_connections <= n * each)
+		return;
+	finding_mend(rule_broken(rules, FINDING_WARNING, "too-few-source-ports",
+				 WHERE("balancer", "max-connections"),
+				 "%u %s source%s hold%s %u connections to one "
+				 "port of a server, fewer than %u",
+				 n, family == AF_INET ? "IPv4" : "IPv6",
+				 n == 1 ? "" : "s", n == 1 ? "s" : "", n * each,
+				 balancer->max_connections),
+		     "write %u addresses in source, or widen "
+		     "net.ipv4.ip_local_port_range",
+		     (balancer->max_connections + each - 1) / each);
+}
+
+static void check_paths(const struct rules *rules)
+{
+	const struct conf *conf = rules->conf;
+	unsigned i;
+
+	/* The default's directory comes with the package. */
+	if (!rules->host->state_directory_is_there &&
+	    conf_origin_key(rules->origin, "balancer", 0, "state-file"))
+		finding_mend(rule_broken(rules, FINDING_WARNING,
+					 "state-directory",
+					 WHERE("balancer", "state-file"),
+					 "the directory of %s is not there",
+					 conf->balancer.state_file),
+			     "make it, or write state-file = none");
+	if (!rules->host->log_directory_is_there)
+		finding_mend(rule_broken(rules, fatal(rules), "log-directory",
+					 WHERE("balancer", "log"),
+					 "the directory of %s is not there",
+					 conf->balancer.log_file),
+			     "make it, or write log = stderr");
+	for (i = 0; i < conf->web.certificates.n; i++)
+		if (!rules->host->certificate_is_there[i])
+			finding_mend(
+				rule_broken(rules, FINDING_WARNING,
+					    "certificate-missing",
+					    WHERE("web", "certificate"),
+					    "%s is not there",
+					    conf->web.certificates.name[i]),
+				"put the chain and the key there");
+}
+
+static void check_user(const struct rules *rules)
+{
+	const char *user = rules->conf->balancer.user;
+
+	if (!rules->host->user_is_there)
+		finding_mend(rule_broken(rules, fatal(rules), "unknown-user",
+					 WHERE("balancer", "user"),
+					 "this system has no user %s", user),
+			     "make the user, or name another");
+}
+
+void check_on_host(const struct rules *rules)
+{
+	check_local(rules);
+	check_listeners(rules);
+	check_descriptors(rules);
+	check_source_ports(rules, AF_INET);
+	check_source_ports(rules, AF_INET6);
+	check_paths(rules);
+	check_user(rules);
+}

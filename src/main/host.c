@@ -1,0 +1,113 @@
+/*
+ * host.c - what the rules must know of the machine that we run on.
+ *
+ * Layer: main.
+ */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "main/host.h"
+
+/* Of an address that no interface has, bind() says so. */
+static bool is_local(const struct addr *addr)
+{
+	struct endpoint ep = { .addr = *addr };
+	struct sockaddr_storage to;
+	socklen_t len = endpoint_to_sockaddr(&ep, &to);
+	bool is_here;
+	int fd;
+
+	fd = socket(addr->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return true;
+	is_here = bind(fd, (struct sockaddr *)&to, len) == 0 ||
+		  errno != EADDRNOTAVAIL;
+	close(fd);
+	return is_here;
+}
+
+/* Not so only when it is known: after the change of user a directory may be
+ * closed to us. */
+static bool is_there(const char *path)
+{
+	return !path || access(path, F_OK) == 0 || errno != ENOENT;
+}
+
+/* The directory of a file that is yet to be made. */
+static bool directory_is_there(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	char room[1024];
+	size_t len;
+
+	if (!slash || slash == path)
+		return true;
+	len = (size_t)(slash - path);
+	if (len >= sizeof(room))
+		return false;
+	memcpy(room, path, len);
+	room[len] = '\0';
+	return is_there(room);
+}
+
+static bool user_is_there(const char *name)
+{
+	if (!name)
+		return true;
+	errno = 0;
+	return getpwnam(name) || (errno != 0 && errno != ENOENT);
+}
+
+static void look_at_limits(struct check_host *host)
+{
+	struct rlimit limit;
+
+	host->descriptors = UINT64_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	    limit.rlim_max != RLIM_INFINITY)
+		host->descriptors = limit.rlim_max;
+}
+
+/* The kernel's default where the file is not to be read. */
+static void look_at_ports(struct check_host *host)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	unsigned first, last;
+
+	host->ephemeral_first = 32768;
+	host->ephemeral_last = 60999;
+	if (!file)
+		return;
+	if (fscanf(file, "%u %u", &first, &last) == 2 && first <= last &&
+	    last <= UINT16_MAX) {
+		host->ephemeral_first = (uint16_t)first;
+		host->ephemeral_last = (uint16_t)last;
+	}
+	fclose(file);
+}
+
+void host_look(const struct conf *conf, struct check_host *host)
+{
+	const struct conf_balancer *balancer = &conf->balancer;
+	unsigned i;
+
+	memset(host, 0, sizeof(*host));
+	look_at_limits(host);
+	look_at_ports(host);
+	for (i = 0; i < balancer->nvips; i++)
+		host->vip_is_local[i] = is_local(&balancer->vip[i]);
+	for (i = 0; i < balancer->nsources; i++)
+		host->source_is_local[i] = is_local(&balancer->source[i]);
+	host->user_is_there = user_is_there(balancer->user);
+	host->state_directory_is_there =
+		directory_is_there(balancer->state_file);
+	host->log_directory_is_there = directory_is_there(balancer->log_file);
+	for (i = 0; i < conf->web.certificates.n; i++)
+		host->certificate_is_there[i] =
+			is_there(conf->web.certificates.name[i]);
+}
