@@ -15,6 +15,7 @@
 
 static const struct listen_way *const ways[] = {
 	&listen_sk_lookup,
+	&listen_tproxy,
 	&listen_sockets,
 };
 
@@ -100,6 +101,27 @@ static void log_refused_way(struct listener *listener,
 	    log_text("reason", why));
 }
 
+/* An address that means all others cannot be looked for in a packet. */
+static bool has_wildcard(const struct listener *listener)
+{
+	unsigned i;
+
+	for (i = 0; i < listener->config.nvips; i++)
+		if (addr_is_wildcard(&listener->vip[i]))
+			return true;
+	return false;
+}
+
+static int open_way(struct listener *listener, const struct listen_way *way,
+		    char why[LISTEN_WHY_MAX])
+{
+	if (!way->cost && has_wildcard(listener)) {
+		snprintf(why, LISTEN_WHY_MAX, "a VIP is the wildcard address");
+		return ERR_UNSUPPORTED;
+	}
+	return way->open(listener, why);
+}
+
 static int try_way(struct listener *listener, const struct listen_way *way)
 {
 	char why[LISTEN_WHY_MAX] = "";
@@ -107,7 +129,7 @@ static int try_way(struct listener *listener, const struct listen_way *way)
 
 	listener->way = way;
 	listener->is_testing = true;
-	err = way->open(listener, why);
+	err = open_way(listener, way, why);
 	if (!err)
 		err = listen_selftest(listener, why);
 	listener->is_testing = false;

@@ -44,6 +44,7 @@ struct listen_way {
 };
 
 extern const struct listen_way listen_sk_lookup;
+extern const struct listen_way listen_tproxy;
 extern const struct listen_way listen_sockets;
 
 /* One socket a worker in a SO_REUSEPORT group; n 0 = closed. */

@@ -159,16 +159,6 @@ static int attach_program(struct sk_lookup *state)
 	return err;
 }
 
-static bool has_wildcard(const struct listen_config *config)
-{
-	unsigned i;
-
-	for (i = 0; i < config->nvips; i++)
-		if (addr_is_wildcard(&config->vip[i]))
-			return true;
-	return false;
-}
-
 /* Each step, and how a failure of it is told. */
 static int open_steps(struct listener *listener, const char **step)
 {
@@ -198,19 +188,14 @@ static int open_steps(struct listener *listener, const char **step)
 
 static int sk_lookup_open(struct listener *listener, char why[LISTEN_WHY_MAX])
 {
-	const char *step;
-	int err;
+	const char *step = "starting";
+	int err = ERR_MEMORY;
 
-	if (has_wildcard(&listener->config)) {
-		snprintf(why, LISTEN_WHY_MAX, "a VIP is the wildcard address");
-		return ERR_UNSUPPORTED;
-	}
 	listener->state = calloc(1, sizeof(struct sk_lookup));
-	if (!listener->state)
-		return ERR_MEMORY;
 	libbpf_log = listener->config.log;
 	libbpf_set_print(print_libbpf);
-	err = open_steps(listener, &step);
+	if (listener->state)
+		err = open_steps(listener, &step);
 	libbpf_log = NULL;
 	if (err)
 		snprintf(why, LISTEN_WHY_MAX, "%s: %s", step, err_text(err));

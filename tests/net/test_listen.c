@@ -47,10 +47,10 @@ static const struct setting settings[] = {
 	{ CONF_INTERCEPT_SK_LOOKUP, "sk_lookup", "::1", false },
 	{ CONF_INTERCEPT_SK_LOOKUP, "sk_lookup", NETNS_HERE4, true },
 	{ CONF_INTERCEPT_SK_LOOKUP, "sk_lookup", NETNS_HERE6, true },
-
-
-
-
+	{ CONF_INTERCEPT_TPROXY, "tproxy", "127.9.0.1", false },
+	{ CONF_INTERCEPT_TPROXY, "tproxy", "::1", false },
+	{ CONF_INTERCEPT_TPROXY, "tproxy", NETNS_HERE4, true },
+	{ CONF_INTERCEPT_TPROXY, "tproxy", NETNS_HERE6, true },
 };
 /* clang-format on */
 
@@ -534,8 +534,8 @@ static void body_refused(struct stage *stage)
 	uint64_t before;
 	int fd;
 
-	if (stage->setting->way == CONF_INTERCEPT_SOCKETS)
-		return; /* cannot count */
+	if (stage->setting->way != CONF_INTERCEPT_SK_LOOKUP)
+		return; /* the others cannot count */
 	must_open(stage);
 	before = listener_refused(stage->listener);
 	assert_int_equal(dial(stage, 5000), -ECONNREFUSED);
@@ -801,7 +801,7 @@ static void run_as_nobody(struct stage *stage)
 	assert_int_equal(dial_with(client[0], &stage->vip, 135), -ECONNREFUSED);
 	refused = listener_refused(stage->listener);
 	assert_int_equal(refused > 0,
-			 stage->setting->way != CONF_INTERCEPT_SOCKETS);
+			 stage->setting->way == CONF_INTERCEPT_SK_LOOKUP);
 	portset_add(&wanted, 135);
 	portset_add_range(&wanted, 5000, 5010);
 	assert_int_equal(listener_apply(stage->listener, &wanted, &spared), 0);
@@ -870,11 +870,12 @@ static void both_families_at_once(void **state)
 	static const enum conf_intercept way[] = {
 		CONF_INTERCEPT_SOCKETS,
 		CONF_INTERCEPT_SK_LOOKUP,
+		CONF_INTERCEPT_TPROXY,
 	};
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		struct setting setting = { .way = way[i],
 					   .vip = NETNS_HERE4,
 					   .is_remote = true };
