@@ -110,12 +110,12 @@ void builder_fail(struct builder *out, int err)
 		out->err = err;
 }
 
-/* Room for <len> more octets, or NULL with the error noted. */
+/* Room for <len> more octets; NULL for none, or with the error noted. */
 static uint8_t *claim(struct builder *out, size_t len)
 {
 	uint8_t *room;
 
-	if (out->err)
+	if (out->err || !len)
 		return NULL;
 	if (len > out->cap - out->len) {
 		builder_fail(out, ERR_SPACE);
@@ -168,7 +168,7 @@ void builder_put(struct builder *out, struct bytes in)
 {
 	uint8_t *room = claim(out, in.len);
 
-	if (room && in.len)
+	if (room)
 		memcpy(room, in.at, in.len);
 }
 
@@ -176,7 +176,7 @@ void builder_zero(struct builder *out, size_t len)
 {
 	uint8_t *room = claim(out, len);
 
-	if (room && len)
+	if (room)
 		memset(room, 0, len);
 }
 

@@ -26,6 +26,8 @@ struct ring *ring_new(size_t cap)
 	size_t least = 2 * (RING_RECORD_MAX + LENGTH_LEN), size = 1;
 	struct ring *ring;
 
+	if (cap > SIZE_MAX / 4) /* no power of two to round up to */
+		return NULL;
 	while (size < cap || size < least)
 		size *= 2;
 	ring = aligned_alloc(64, sizeof(*ring) + size);

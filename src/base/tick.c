@@ -104,7 +104,7 @@ struct tick_entry *tick_queue_take(struct tick_queue *queue, uint64_t now_ms)
 {
 	struct tick_entry *entry;
 
-	if (tick_queue_next(queue) > now_ms)
+	if (list_is_empty(&queue->head) || tick_queue_next(queue) > now_ms)
 		return NULL;
 	entry = list_entry(queue->head.next, struct tick_entry, node);
 	list_remove(&entry->node);
