@@ -4,6 +4,7 @@
 # program each (tools/bench: one a file), tests/<layer>/test_*.c a test each.
 
 BUILD	?= build
+export BUILD
 CLANG	?= clang
 ifeq ($(origin CC),default)
 CC	:= gcc
@@ -48,8 +49,9 @@ ifndef V
 .SILENT: # make V=1 shows the commands
 endif
 .SECONDARY:
-.PHONY: all help packages demo check check-all check-unit check-lint check-conf \
-	check-e2e lint format bench fuzz clean tests objects tidy
+.PHONY: all help packages packages-check demo check check-all check-unit \
+	check-lint check-conf check-e2e check-e2e-all lint format bench fuzz \
+	clean tests objects tidy FORCE
 
 all: $(daemon) $(tools)
 
@@ -57,6 +59,7 @@ help:
 	@sed -n 's/^## //p' Makefile
 
 ## make            build the daemon and the tools
+## make packages   install the Debian packages that building needs
 ## make demo       a simulated array, the balancer and 200 clients; a minute
 ## make check      every test, in less than ten minutes
 ## make check-all  every test in every combination; longer
@@ -65,7 +68,13 @@ help:
 ## make bench      side by side with haproxy
 ## make fuzz       each fuzz target for FUZZ_SECONDS (60)
 
-$(BUILD)/obj/%.o: %.c
+# Another compiler or other options: everything is compiled again.
+options := $(CC) $(CFLAGS)
+$(BUILD)/options: FORCE
+	@mkdir -p $(@D)
+	@echo '$(options)' | cmp -s - $@ || echo '$(options)' >$@
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/options
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -77,7 +86,8 @@ $(BUILD)/obj/%.bpf.o: %.bpf.c
 		-MMD -MP -c -o $@ $<
 
 $(BUILD)/obj/src/net/listen_sk_lookup.o: $(bpf_obj)
-$(BUILD)/obj/src/net/listen_sk_lookup.o: CFLAGS += \
+$(BUILD)/obj/src/net/listen_sk_lookup.o \
+$(BUILD)/tidy/src/net/listen_sk_lookup: private CFLAGS += \
 	-DSK_LOOKUP_OBJECT='"$(BUILD)/obj/src/net/sk_lookup.bpf.o"'
 
 $(lib): $(call obj,$(lib_src))
@@ -129,9 +139,7 @@ tests: $(tests) $(replays)
 
 # What tools/lint asks for, once with each compiler: every source compiled;
 # a mark for each that clang-tidy has no complaint about.
-host_src   := $(lib_src) $(main_src) $(wildcard $(addsuffix /*.c,$(tool_dirs))) \
-	      $(bench_src) $(test_src) $(fuzz_src) $(help_src) \
-	      $(wildcard tests/fuzz/replay.c)
+host_src   := $(lib_src) $(main_src) $(wildcard tools/*/*.c tests/*/*.c)
 objects: $(call obj,$(host_src)) $(bpf_obj)
 tidy: $(patsubst %.c,$(BUILD)/tidy/%,$(host_src))
 
@@ -151,13 +159,17 @@ demo: packages
 	@$(MAKE) --no-print-directory all
 	@tools/demo
 
+# One part after the other, all of them even when one fails.
+parts = @failed=; for part in $(1); do \
+	echo "== $$part"; \
+	$(MAKE) --no-print-directory $$part || failed="$$failed $$part"; done; \
+	test -z "$$failed" || { echo "FAILED:$$failed" >&2; exit 1; }
+
 check: packages-check
-	@$(MAKE) --no-print-directory check-unit check-lint check-conf \
-		check-e2e
+	$(call parts,check-unit check-lint check-conf check-e2e)
 
 check-all: packages-check
-	@$(MAKE) --no-print-directory check-unit check-lint check-conf
-	@tests/e2e/run --all
+	$(call parts,check-unit check-lint check-conf check-e2e-all)
 
 check-unit:
 	@$(MAKE) --no-print-directory -j2 all tests
@@ -175,6 +187,9 @@ check-conf: all
 
 check-e2e: all
 	@tests/e2e/run --pairwise
+
+check-e2e-all: all
+	@tests/e2e/run --all
 
 lint: packages
 	@tools/install-packages lint
@@ -194,5 +209,7 @@ fuzz: packages-check
 
 clean:
 	rm -rf $(BUILD)
+
+FORCE:
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
