@@ -297,15 +297,18 @@ static void run_until_open(void)
 		 (load.opening && !fresh));
 }
 
+/* "total" counts operations from the start on, "failed" too. */
 static void print_count(struct count was, uint64_t elapsed_ns, uint64_t own_ns)
 {
 	struct count now = load.count;
 	unsigned i;
 
-	printf("{\"seconds\": %.6f, \"operations\": %llu, \"octets\": %llu, "
-	       "\"failed\": %llu, \"cpu_ns\": {\"load\": %llu",
+	printf("{\"seconds\": %.6f, \"operations\": %llu, \"total\": %llu, "
+	       "\"octets\": %llu, \"failed\": %llu, "
+	       "\"cpu_ns\": {\"load\": %llu",
 	       (double)elapsed_ns / (double)NS_PER_S,
 	       (unsigned long long)(now.operations - was.operations),
+	       (unsigned long long)now.operations,
 	       (unsigned long long)(now.octets - was.octets),
 	       (unsigned long long)now.failed, (unsigned long long)own_ns);
 	for (i = 0; i < load.plan.nwatched; i++) {

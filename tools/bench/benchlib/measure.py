@@ -1,9 +1,9 @@
-"""The five measurements. Each is a generator of report tables."""
+"""The measurements. Each is a generator of report tables."""
 
 import sys
 import time
 
-from . import proc, subjects
+from . import proc, subjects, trace
 from .processes import Processes
 from .report import Figure, Table, Target
 from .subjects import HAPROXY, HAPROXY_SPLICE, MAPILBD, NGINX, Setup
@@ -16,6 +16,7 @@ CPU_US = Figure("cpu", "CPU per {}", "µs", 2, lower_is_better=True)
 RATE = Figure("rate", "{}/s", "", 0)
 BUSY = Figure("busy", "balancer busy", "%", 0, compared=False)
 LOAD_BUSY = Figure("load_busy", "load busy", "%", 0, compared=False)
+OTHERS = Figure("others", "others busy", "%", 0, compared=False)
 LOST = Figure("lost", "failed + resent", "", 0, compared=False)
 
 
@@ -41,14 +42,15 @@ class Bench:
     def present(self, *wanted):
         return [s for s in wanted if s.family in self.chosen]
 
-    def interleave(self, table, cases, sample):
+    def interleave(self, table, cases, sample, rounds=None):
         """Rounds over all cases and subjects, each other round backwards.
 
         <cases>  [(case, subject, what sample takes besides)]
         """
-        for turn in range(self.scale.rounds):
+        rounds = rounds or self.scale.rounds
+        for turn in range(rounds):
             for case, subject, extra in cases[::-1 if turn % 2 else 1]:
-                print(f"round {turn + 1}/{self.scale.rounds}: {table.title}, "
+                print(f"round {turn + 1}/{rounds}: {table.title}, "
                       f"{case}, {subject}", file=sys.stderr)
                 table.add(case, subject, turn, sample(*extra))
         return table
@@ -70,6 +72,7 @@ def common_figures(bench, result):
     return {
         "busy": 100 * cpu["balancer"] / ns,
         "load_busy": 100 * (cpu["load"] + cpu["sink"]) / ns / cores,
+        "others": max(0, 100 * result["foreign"]),
         "lost": result["failed"] + result["retransmitted"],
     }
 
@@ -89,7 +92,7 @@ def exchange(bench):
         "200 octets there, 600 back, one at a time on each open connection.",
         "connections",
         [CPU_US.named("request"), RATE.named("requests"), BUSY, LOAD_BUSY,
-         LOST],
+         OTHERS, LOST],
         [Target("cpu", "mapilbd", "haproxy", 0.92),
          Target("rate", "mapilbd", "haproxy", 1.0)])
     with bench.processes.sink() as sink:
@@ -109,7 +112,7 @@ def connect(bench):
         "stick table and tcplog, nginx's hash and access log.",
         "at a time",
         [CPU_US.named("connection"), RATE.named("connections"), BUSY,
-         LOAD_BUSY, LOST],
+         LOAD_BUSY, OTHERS, LOST],
         [Target("cpu", "mapilbd", "haproxy", 0.85)])
     with bench.processes.sink() as sink:
         def sample(subject):
@@ -128,7 +131,7 @@ def bulk(bench):
         "direction.",
         "direction",
         [Figure("cpu", "CPU per GB", "ms", 0, lower_is_better=True),
-         Figure("rate", "Gbit/s", "", 1), BUSY, LOAD_BUSY, LOST],
+         Figure("rate", "Gbit/s", "", 1), BUSY, LOAD_BUSY, OTHERS, LOST],
         [Target("cpu", "mapilbd", "haproxy", 0.30),
          Target("cpu", "mapilbd", "haproxy, splice", 0.65)])
     with bench.processes.sink() as sink:
@@ -202,11 +205,11 @@ def whole_range(bench):
          Figure("mib", "Pss MiB", "", 1, compared=False),
          Figure("listeners", "listening", "", 0, compared=False),
          Figure("descriptors", "descriptors", "", 0, compared=False),
-         BUSY, LOAD_BUSY, LOST],
+         BUSY, LOAD_BUSY, OTHERS, LOST],
         [Target("cpu", "mapilbd", "mapilbd", 1.03, base_case="1"),
          Target("start", "mapilbd", None, 100, case="1024-65535"),
          Target("mib", "mapilbd", None, 10, case="1024-65535"),
-         Target("listeners", "mapilbd", None, 2, case="1024-65535")],
+         Target("listeners", "mapilbd", None, 1, case="1024-65535")],
         base_case="1")
 
     def sample(sink, subject, ports):
@@ -225,7 +228,7 @@ def whole_range(bench):
     one = str(subjects.PORT)
     haproxy_range = "{}-{}".format(*subjects.HAPROXY_RANGE)
     cases = [("1", s, one) for s in (HAPROXY, MAPILBD)]
-    cases += [("20000-34999", HAPROXY, haproxy_range),
+    cases += [(haproxy_range, HAPROXY, haproxy_range),
               ("1024-65535", MAPILBD, "{}-{}".format(*subjects.RANGE))]
     with bench.processes.sink(steer=True) as sink:
         yield bench.interleave(table, [
@@ -233,5 +236,36 @@ def whole_range(bench):
             if bench.present(s)], sample)
 
 
+def syscalls(bench):
+    table = Table(
+        "System calls",
+        "Of one request, and of one new connection as in \"New connections\"; "
+        "counted by strace, which slows the balancer: batches are larger "
+        "than without it.",
+        "operation",
+        [Figure(name, name, "", 2, compared=False)
+         for name in ("all", *trace.GROUPS, "other")],
+        [])
+
+    def sample(sink, mode, connections, subject, setup):
+        processes = bench.processes
+        with processes.balancer(subject, setup, subjects.PORT) as (pid, _):
+            with trace.Trace(pid, processes.other_cores) as traced:
+                result = processes.load(
+                    mode, connections, str(subjects.PORT), bench.scale,
+                    {"balancer": pid, "sink": sink})
+        return traced.per_operation(result["total"])
+
+    with bench.processes.sink() as sink:
+        yield bench.interleave(table, [
+            (case, s.name, (sink, mode, connections, s, setup))
+            for case, mode, connections, setup in (
+                ("request, 1 open", "exchange", 1, Setup()),
+                ("request, 100 open", "exchange", 100, Setup()),
+                ("connection", "connect", CONNECT_PARALLEL, Setup(log=True)))
+            for s in bench.present(HAPROXY, NGINX, MAPILBD)], sample, 1)
+
+
 ALL = {"exchange": exchange, "connect": connect, "bulk": bulk,
        "memory": memory, "range": whole_range}
+EXTRA = {"syscalls": syscalls}      # only when asked for

@@ -3,11 +3,12 @@
 import contextlib
 import json
 import os
+import resource
 import socket
 import subprocess
 import time
 
-from . import host, subjects
+from . import host, proc, subjects
 
 START_LIMIT_S = 15
 RUN_LIMIT_S = 120
@@ -104,20 +105,33 @@ class Processes:
                 "--connections", str(connections)]
 
     def load(self, mode, connections, ports, scale, watch):
-        """One window; what load printed, and retransmissions."""
-        before = host.retransmitted()
+        """One window: what load printed, TCP segments sent again, and the
+        part of the machine that processes other than ours took."""
         command = self.load_command(mode, connections, ports) + [
             "--warm-up", str(scale.warm_ms), "--window", str(scale.window_ms)]
         for name, pid in watch.items():
             command += ["--watch", f"{name}={pid}"]
+        before = host.retransmitted(), self.foreign_seconds(watch)
+        start = time.monotonic()
         done = subprocess.run(command, text=True, capture_output=True,
                               timeout=RUN_LIMIT_S,
                               preexec_fn=pinned(self.other_cores))
         if done.returncode:
             raise host.Refusal(f"load: {done.stderr.strip()}")
         out = json.loads(done.stdout)
-        out["retransmitted"] = host.retransmitted() - before
+        took = (time.monotonic() - start) * os.cpu_count()
+        out["retransmitted"] = host.retransmitted() - before[0]
+        out["foreign"] = (self.foreign_seconds(watch) - before[1]) / took
         return out
+
+    @staticmethod
+    def foreign_seconds(watch):
+        """CPU so far that is neither ours nor of what we started."""
+        ours = sum(proc.cpu_seconds(pid) for pid in watch.values())
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+            usage = resource.getrusage(who)
+            ours += usage.ru_utime + usage.ru_stime
+        return host.busy_seconds() - ours
 
     @contextlib.contextmanager
     def idle_connections(self, connections):

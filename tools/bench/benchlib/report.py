@@ -169,8 +169,9 @@ class Book:
                       "all), load and servers the others. \"Busy\" is CPU in "
                       "the window: where the load is busier than the "
                       "balancer the rate is the load's limit, and CPU per "
-                      "operation is what compares. \"Resent\" are TCP "
-                      "segments.", ""]
+                      "operation is what compares. \"Others\" is the part of "
+                      "the machine that foreign processes took. \"Resent\" "
+                      "are TCP segments.", ""]
         print("\n".join(self.lines), flush=True)
 
     def add(self, table):

@@ -16,7 +16,7 @@ SOURCE = "127.60.0.9"       # mapilbd's: must differ from the VIP
 SERVERS = ("127.60.2.1", "127.60.2.2", "127.60.2.3")
 PORT = 7001
 RANGE = (1024, 65535)
-HAPROXY_RANGE = (20000, 34999)
+HAPROXY_RANGE = (15000, 29999)  # below the ephemeral ports
 FAMILIES = ("haproxy", "nginx", "mapilbd")
 
 
