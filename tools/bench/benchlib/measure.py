@@ -240,8 +240,7 @@ def syscalls(bench):
     table = Table(
         "System calls",
         "Of one request, and of one new connection as in \"New connections\"; "
-        "counted by strace, which slows the balancer: batches are larger "
-        "than without it.",
+        "counted by the kernel's tracepoints (perf stat).",
         "operation",
         [Figure(name, name, "", 2, compared=False)
          for name in ("all", *trace.GROUPS, "other")],
@@ -250,7 +249,7 @@ def syscalls(bench):
     def sample(sink, mode, connections, subject, setup):
         processes = bench.processes
         with processes.balancer(subject, setup, subjects.PORT) as (pid, _):
-            with trace.Trace(pid, processes.other_cores) as traced:
+            with trace.Trace(pid) as traced:
                 result = processes.load(
                     mode, connections, str(subjects.PORT), bench.scale,
                     {"balancer": pid, "sink": sink})
