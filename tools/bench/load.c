@@ -180,6 +180,8 @@ static void connected(struct connection *c)
 		return;
 	}
 	watch(c, EPOLL_CTL_MOD, state == UP ? EPOLLOUT : EPOLLIN);
+	if (state == DOWN)
+		bulk_reader(c->fd);
 	c->state = state;
 	load.opening--;
 	request_send(c);

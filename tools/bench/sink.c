@@ -115,7 +115,9 @@ static void peer_first_read(struct peer *p)
 		answer(p, (uint32_t)n);
 	else if (p->mode == MODE_DOWN)
 		peer_watch(p, EPOLL_CTL_MOD, EPOLLOUT);
-	else if (p->mode != MODE_UP)
+	else if (p->mode == MODE_UP)
+		bulk_reader(p->fd);
+	else
 		peer_close(p);
 }
 

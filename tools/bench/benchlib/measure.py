@@ -25,9 +25,9 @@ class Scale:
 
     def __init__(self, quick, rounds):
         self.quick = quick
-        self.rounds = rounds or (2 if quick else 5)
-        self.window_ms = 500 if quick else 1500
-        self.warm_ms = 200 if quick else 400
+        self.rounds = rounds or (2 if quick else 7)
+        self.window_ms = 500 if quick else 1000
+        self.warm_ms = 200 if quick else 300
         self.idle = 4000 if quick else 8000
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from statistics import median
 
+QUIET_PERCENT = 5           # foreign load that needs no word
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -71,16 +73,22 @@ class Table:
         rows += [self.row(case, subject) for case, subject
                  in sorted(self.samples, key=self.order)]
         return [f"## {self.title}", "", self.text, "", *markdown(rows),
-                *self.target_lines(), ""]
+                *self.target_lines(), *self.warning(), ""]
+
+    def warning(self):
+        shares = [sample["others"] for rounds in self.samples.values()
+                  for sample in rounds.values() if "others" in sample]
+        if not shares or median(shares) <= QUIET_PERCENT:
+            return []
+        return ["", f"The machine was not quiet: other processes took "
+                f"{median(shares):.0f} % of it in half of the windows or "
+                "more. Take ratios with care, and rates not at all."]
 
     def order(self, row):
-        """Cases as they were first added, which is by hand."""
-        cases = list(dict.fromkeys(case for case, _ in self.first_round()))
-        names = [name for _, name in self.first_round()]
+        """As they were first added."""
+        cases = list(dict.fromkeys(case for case, _ in self.samples))
+        names = [name for _, name in self.samples]
         return cases.index(row[0]), names.index(row[1])
-
-    def first_round(self):
-        return list(self.samples)
 
     def headings(self):
         out = [self.case_name, "balancer"]
