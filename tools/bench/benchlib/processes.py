@@ -92,10 +92,13 @@ class Processes:
                                        preexec_fn=pinned(cores))
         with killed_at_end(process):
             while not exchange_once(port):
-                took = time.monotonic() - start
-                if process.poll() is not None or took > START_LIMIT_S:
-                    raise host.Refusal(f"{subject.name} does not serve: "
+                if process.poll() is not None:
+                    raise host.Refusal(f"{subject.name} ended at its start: "
                                        f"{tail(path)}")
+                if time.monotonic() - start > START_LIMIT_S:
+                    raise host.Refusal(
+                        f"{subject.name} does not answer after "
+                        f"{START_LIMIT_S} s: {tail(path) or 'no word'}")
                 time.sleep(0.001)
             yield process.pid, time.monotonic() - start
 
