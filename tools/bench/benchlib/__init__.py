@@ -1,0 +1,1 @@
+"""Parts of the benchmark; tools/bench/run puts them together."""

@@ -1,0 +1,150 @@
+"""The processes of a measurement: servers, balancer, clients."""
+
+import contextlib
+import json
+import os
+import resource
+import socket
+import subprocess
+import time
+
+from . import host, proc, subjects
+
+START_LIMIT_S = 15
+RUN_LIMIT_S = 120
+CLIENTS = "127.60.1.1/250"      # source addresses of the load
+REQUEST = b"x" * 200            # as tools/bench/common.h says
+ANSWER_LEN = 600
+
+
+def pinned(cores):
+    return lambda: os.sched_setaffinity(0, cores)
+
+
+def tail(path):
+    with open(path, errors="replace") as f:
+        return "".join(f.readlines()[-5:]).strip()
+
+
+@contextlib.contextmanager
+def killed_at_end(process):
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def expect_ready(process, what):
+    if process.stdout.readline().strip() != "ready":
+        raise host.Refusal(f"{what} ended with status {process.wait()}")
+
+
+def exchange_once(port):
+    """True when a request came back answered through the balancer."""
+    try:
+        with socket.create_connection((subjects.VIP, port), 1) as peer:
+            peer.sendall(REQUEST)
+            got = 0
+            while got < ANSWER_LEN:
+                octets = peer.recv(ANSWER_LEN)
+                if not octets:
+                    return False
+                got += len(octets)
+            return True
+    except OSError:
+        return False
+
+
+class Processes:
+    """Starts and pins; every process ends with its `with`."""
+
+    def __init__(self, programs, tools):
+        self.programs = programs
+        self.tools = tools
+        self.balancer_cores, self.other_cores = host.cores()
+
+    @contextlib.contextmanager
+    def sink(self, steer=False):
+        command = [f"{self.tools}/sink",
+                   "--at", f"{subjects.SERVERS[0]}/{len(subjects.SERVERS)}",
+                   "--port", str(subjects.PORT),
+                   "--port", str(subjects.PORT + 1), "--port", "135"]
+        if steer:
+            command += ["--steer", "{}-{}".format(*subjects.RANGE)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
+                                   preexec_fn=pinned(self.other_cores))
+        with killed_at_end(process):
+            expect_ready(process, "sink")
+            yield process.pid
+
+    @contextlib.contextmanager
+    def balancer(self, subject, setup, port):
+        """Yields (pid, seconds until it answered)."""
+        command = self.programs.command(subject, setup)
+        path = f"{host.SCRATCH}/{subject.family}.stderr"
+        cores = self.balancer_cores
+        if setup.threads > 1:
+            cores = cores | self.other_cores
+        with open(path, "w") as log:
+            start = time.monotonic()
+            process = subprocess.Popen(command, stdout=log, stderr=log,
+                                       preexec_fn=pinned(cores))
+        with killed_at_end(process):
+            while not exchange_once(port):
+                if process.poll() is not None:
+                    raise host.Refusal(f"{subject.name} ended at its start: "
+                                       f"{tail(path)}")
+                if time.monotonic() - start > START_LIMIT_S:
+                    raise host.Refusal(
+                        f"{subject.name} does not answer after "
+                        f"{START_LIMIT_S} s: {tail(path) or 'no word'}")
+                time.sleep(0.001)
+            yield process.pid, time.monotonic() - start
+
+    def load_command(self, mode, connections, ports):
+        return [f"{self.tools}/load", "--mode", mode,
+                "--to", subjects.VIP, "--port", ports, "--from", CLIENTS,
+                "--connections", str(connections)]
+
+    def load(self, mode, connections, ports, scale, watch):
+        """One window: what load printed, TCP segments sent again, and the
+        part of the machine that processes other than ours took."""
+        command = self.load_command(mode, connections, ports) + [
+            "--warm-up", str(scale.warm_ms), "--window", str(scale.window_ms)]
+        for name, pid in watch.items():
+            command += ["--watch", f"{name}={pid}"]
+        before = host.retransmitted(), self.foreign_seconds(watch)
+        start = time.monotonic()
+        done = subprocess.run(command, text=True, capture_output=True,
+                              timeout=RUN_LIMIT_S,
+                              preexec_fn=pinned(self.other_cores))
+        if done.returncode:
+            raise host.Refusal(f"load: {done.stderr.strip()}")
+        out = json.loads(done.stdout)
+        took = (time.monotonic() - start) * os.cpu_count()
+        out["retransmitted"] = host.retransmitted() - before[0]
+        out["foreign"] = (self.foreign_seconds(watch) - before[1]) / took
+        return out
+
+    @staticmethod
+    def foreign_seconds(watch):
+        """CPU so far that is neither ours nor of what we started."""
+        ours = sum(proc.cpu_seconds(pid) for pid in watch.values())
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+            usage = resource.getrusage(who)
+            ours += usage.ru_utime + usage.ru_stime
+        return host.busy_seconds() - ours
+
+    @contextlib.contextmanager
+    def idle_connections(self, connections):
+        """Yields when all are open, have exchanged once, and are idle."""
+        process = subprocess.Popen(
+            self.load_command("hold", connections, str(subjects.PORT)),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            preexec_fn=pinned(self.other_cores))
+        with killed_at_end(process):
+            expect_ready(process, "load")
+            yield
+            process.stdin.close()
+            process.wait(RUN_LIMIT_S)
