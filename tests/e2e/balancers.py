@@ -67,7 +67,7 @@ listen rpc
 	source {source}
 	stick-table type {key} size 10k expire 1h
 	stick on src
-	default-server check port 135 inter 300ms fall 1 rise 1 on-marked-down shutdown-sessions
+	default-server check port 135 inter 300ms fall 1 rise 1
 """
 
 
@@ -179,13 +179,18 @@ class Haproxy(Process):
         return ["haproxy", "-db", "-f", self.conf]
 
     def configuration(self, combination, folder):
-        vip = lab.address(VIP, self.family)
         text = HAPROXY_CONF.format(
-            vip=vip,
+            vip=bracketed(VIP, self.family),
             first=RANGE.start, last=RANGE.stop - 1,
-            source=lab.address(SOURCE, self.family),
+            source=bracketed(SOURCE, self.family),
             key="ip" if self.family == 4 else "ipv6")
         for server in self.servers:
-            text += f"\tserver {server.name} " \
-                    f"{server.address(self.family)}\n"
+            address = bracketed(server.number, self.family)
+            text += f"\tserver {server.name} {address}\n"
         return text
+
+
+def bracketed(number, family):
+    """An address as HAProxy reads it."""
+    text = lab.address(number, family)
+    return text if family == 4 else f"[{text}]"

@@ -7,12 +7,16 @@ import os
 import signal
 import subprocess
 
+import balancers
 import lab
 
 PDUS = {"bind": 11, "bind_ack": 12, "auth3": 16, "request": 0, "response": 2}
-# tshark calls an ept_map answer with octets behind the NDR data a long
-# frame; Samba's always are.
-FIELDS = ("dcerpc.pkt_type", "dcerpc.opnum", "_ws.expert.message")
+# Clients' own ports are any number; nothing but the RPC ports may say what a
+# packet is.
+DECODE = ["-o", "tcp.try_heuristic_first:TRUE", "-d",
+          f"tcp.port=={balancers.RANGE.start}-{balancers.RANGE.stop - 1},"
+          "dcerpc"]
+WARNING = 6291456		# tshark's number for an expert's warning
 
 
 class Capture:
@@ -46,7 +50,8 @@ class Capture:
 
 def tshark(path, condition, *fields):
     """The fields of every packet that meets a condition, as tuples."""
-    argv = ["tshark", "-n", "-r", path, "-Y", condition, "-T", "fields"]
+    argv = ["tshark", "-n", *DECODE, "-r", path, "-Y", condition,
+            "-T", "fields"]
     for field in fields:
         argv += ["-e", field]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, text=True,
@@ -67,7 +72,17 @@ def pdu_counts(path, address):
 
 
 def complaints(path):
-    """What tshark holds against DCE/RPC packets: the set of (PDU type,
-    operation, message)."""
-    return set(tshark(path, "_ws.malformed || (dcerpc && "
-                      "_ws.expert.severity >= 6291456)", *FIELDS))
+    """What tshark holds against DCE/RPC packets: the set of (PDU types,
+    operations, message)."""
+    rows = tshark(path, "_ws.malformed || (dcerpc && "
+                  f"_ws.expert.severity >= {WARNING})", "dcerpc.pkt_type",
+                  "dcerpc.opnum", "_ws.expert.message")
+    return {(kind, operation, message) for kind, operation, messages in rows
+            for message in messages.split(",")}
+
+
+def undecoded(path):
+    """The numbers of packets with octets that are no DCE/RPC."""
+    rows = tshark(path, "tcp.len > 0 && !dcerpc && !tcp.reassembled_in && "
+                  "!tcp.analysis.retransmission", "frame.number")
+    return [row[0] for row in rows]

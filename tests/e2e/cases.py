@@ -282,6 +282,8 @@ def tshark_finds_nothing_malformed(world):
               f"type was seen: {counts}")
     new = capture.complaints(passed) - known
     check(not new, f"tshark: {sorted(new)[:5]}")
+    odd = capture.undecoded(passed)
+    check(not odd, f"packets {odd[:5]} of {passed} are no DCE/RPC")
 
 
 def traffic(world, client, host):

@@ -17,7 +17,6 @@ RPCCLIENT = {
     "lookupdomain " + servers.DOMAIN: r"Domain SID: {sid}$",
     "dsr_getdcname " + servers.DOMAIN: r"dc_unc .*{lower}",
     "dsgetdcinfo " + servers.DOMAIN: r"netbios_name:\t{name}$",
-    "wkssvc_wkstagetinfo": r"server_name .*'{name}'",
     "dsroledominfo": r"Directory Service is running",
 }
 

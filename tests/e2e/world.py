@@ -24,6 +24,8 @@ STRANGERS = range(110, 250)	# further addresses of c4
 
 
 class World:
+    NOT_BEGUN = "not begun, see the first case"
+
     def __init__(self, name, kind, provisioned):
         self.lab = lab.Lab(name)
         self.provisioned = provisioned
@@ -126,8 +128,10 @@ class World:
         try:
             self.prepare(combination, folder)
         except Exception as error:
+            reason = describe(error)
             for each in selected:
-                report(each.case, 0, describe(error))
+                report(each.case, 0, reason)
+                reason = self.NOT_BEGUN
             self.finish()
             return
         for each in selected:
