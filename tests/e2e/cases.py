@@ -18,11 +18,12 @@ import clients
 import scan
 import tools
 import traces
-from lab import TaskError
+from lab import wait_until
 
 ROUNDS = 50
 ROUND_INTERFACES = ("samr", "drsuapi", "netlogon")
 PARALLEL = 8			# first connections of one client
+AFTERWARDS = 10			# calls under load when all has happened
 CLIENTS = ("c1", "c2", "c3")
 STRANGER = "c4"
 CAP_NET_BIND_SERVICE, CAP_NET_ADMIN = 10, 12
@@ -304,14 +305,15 @@ def stopped_server_is_noticed_by_its_clients_only(world):
     end, and their next call to the endpoint mapper works, on another server;
     nobody else sees anything.  When it is back it gets new clients again,
     and those that moved stay where they are."""
-    stop = multiprocessing.Event()
-    tasks = {client: world.task(client, load, world.target(client), stop,
-                                tells=True)
+    dead, stop = multiprocessing.Event(), multiprocessing.Event()
+    tasks = {client: world.task(client, load, world.target(client), dead,
+                                stop, tells=True)
              for client in CLIENTS}
     at = {client: task.next(20)[1] for client, task in tasks.items()}
     victim = world.server(at["c1"])
     check(len(set(at.values())) > 1, f"all clients are on {victim.name}")
     victim.kill()
+    dead.set()
     for client in CLIENTS:
         if at[client] == victim.name:
             kind, what = tasks[client].next(20)
@@ -331,16 +333,19 @@ def stopped_server_is_noticed_by_its_clients_only(world):
               f"{ends[client][-1][0]} to {now} when {victim.name} was back")
 
 
-def load(host, stop, tell):
+def load(host, dead, stop, tell):
     """Calls on one connection that stays, and on new ones, until told to
-    stop: a list of (server, None) and (None, error).  After an error the
-    connection that stayed must end too; then everything is opened anew, once,
-    beginning at the endpoint mapper.  Tells the server at first, and when it
-    has served again after an error."""
+    stop and then a while: a list of (server, None) and (None, error).  After
+    an error the connection that stayed must end too; then, as soon as the
+    server is wholly dead (its sockets close one after another), everything
+    is opened anew, once, beginning at the endpoint mapper.  Tells the server
+    at first, and when it has been served again after an error."""
     history = []
     held = None
     told = False
-    while not stop.is_set():
+    left = AFTERWARDS
+    while left:
+        left -= stop.is_set()
         try:
             if held is None:
                 interface, ask = clients.WHO["samr"]
@@ -360,6 +365,7 @@ def load(host, stop, tell):
                     history.append((None, "the held connection stayed"))
                 held.close()
                 held = None
+            dead.wait(clients.SECONDS)
     return history
 
 
@@ -387,6 +393,32 @@ def check_return(world, victim):
         if world.new_client() == victim.name:
             return
     raise Failed(f"{victim.name} is back, and 60 new clients did not get it")
+
+
+@case("server-gone", "ss", on=("mapilbd",))
+def unreachable_server_is_replaced(world):
+    """A server's cable is out.  A client of it that has no connection open
+    gets another server at its next call, after one connect-timeout."""
+    source = world.stranger()
+    host = world.target(STRANGER)
+    name = world.call(STRANGER, clients.who, host, "samr", source)[1]
+    victim = world.server(name)
+    wait_until(lambda: not connections(world, victim), 10,
+               f"{name} has connections")
+    world.lab.link(victim.node, "down")
+    try:
+        now = world.call(STRANGER, clients.who, host, "samr", source)[1]
+        check(now != name, f"{name} answers without a cable")
+    finally:
+        world.lab.link(victim.node, "up")
+    check_return(world, victim)
+
+
+def connections(world, server):
+    """The lines of ss for what a server has open."""
+    return world.lab.run(server.node, [
+        "ss", "-H", "-t", "-n", "state", "connected", "exclude",
+        "time-wait"], 10).stdout
 
 
 # The process

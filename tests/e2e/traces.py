@@ -21,19 +21,19 @@ def take(lab, node):
                               "table", "all"),
         "BPF links": bpf_links(lab, node),
         "listening sockets": listeners(lab, node),
-        "processes": output(lab, node, "ip", "netns", "pids",
-                            lab.prefix + node),
+        "processes": processes(lab, node),
     }
 
 
 def output(lab, node, *argv):
     """The lines of a command's output as a sorted list; routes that the
-    kernel learned and forgets by itself are left out."""
+    kernel makes and forgets by itself are left out."""
     done = lab.run(node, argv, 10)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(argv)}: {done.stdout.strip()}")
     return sorted(line for line in done.stdout.splitlines()
-                  if line.strip() and " expires " not in line)
+                  if line.strip() and " proto kernel " not in line
+                  and " expires " not in line)
 
 
 def bpf_links(lab, node):
@@ -50,6 +50,13 @@ def listeners(lab, node):
     """Local address and port of every listening TCP and UDP socket."""
     return sorted(line.split()[4] for line in
                   output(lab, node, "ss", "-H", "-l", "-n", "-t", "-u"))
+
+
+def processes(lab, node):
+    """The pids of what runs in the node."""
+    done = subprocess.run(["ip", "netns", "pids", lab.prefix + node],
+                          check=True, text=True, stdout=subprocess.PIPE)
+    return sorted(done.stdout.split())
 
 
 def differences(before, after):
