@@ -9,6 +9,7 @@ one that was killed can be told from those of one that lives.
 """
 
 import ctypes
+import fcntl
 import multiprocessing
 import os
 import shutil
@@ -47,8 +48,8 @@ def address(number, family):
     return v4(number) if family == 4 else v6(number)
 
 
-def die_with_parent(sig=signal.SIGKILL):
-    libc.prctl(PR_SET_PDEATHSIG, sig)
+def die_with_parent():
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def wait_until(true, seconds, what):
@@ -261,22 +262,42 @@ def remove_namespace(name):
     subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
 
 
+def claim_run():
+    """Make this run's folder and hold it: as long as the returned file is
+    open, here or in a child, the run lives."""
+    folder = run_folder(os.getpid())
+    os.makedirs(folder, mode=0o755)
+    lock = open(os.path.join(folder, "lock"), "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
 def run_lives(pid):
-    """Whether that pid is (still) a run of this suite."""
+    """Whether a run of that pid holds its folder."""
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return b"e2e/run" in file.read()
-    except OSError:
+        with open(os.path.join(run_folder(pid), "lock")) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+    except FileNotFoundError:
         return False
+    except BlockingIOError:
+        return True
+
+
+def remove_run(pid):
+    """Remove every namespace and the folder of a run."""
+    for name in namespaces():
+        if name.startswith(f"{NAMES}{pid}-"):
+            remove_namespace(name)
+    shutil.rmtree(run_folder(pid), ignore_errors=True)
 
 
 def remove_leftovers():
     """Remove what runs that were killed have left behind."""
-    for name in namespaces():
-        pid = name[len(NAMES):].split("-")[0]
-        if name.startswith(NAMES) and pid.isdigit() and not run_lives(pid):
-            remove_namespace(name)
-    for name in os.listdir(tempfile.gettempdir()):
-        pid = name[len(FOLDERS):]
-        if name.startswith(FOLDERS) and pid.isdigit() and not run_lives(pid):
-            shutil.rmtree(run_folder(pid), ignore_errors=True)
+    pids = {name[len(NAMES):].split("-")[0] for name in namespaces()
+            if name.startswith(NAMES)}
+    pids |= {name[len(FOLDERS):] for name in os.listdir(tempfile.gettempdir())
+             if name.startswith(FOLDERS)}
+    for pid in pids:
+        if pid.isdigit() and not run_lives(pid):
+            remove_run(pid)
