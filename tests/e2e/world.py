@@ -1,0 +1,193 @@
+"""A world: a laboratory with servers, clients, and a balancer between them,
+in which combinations run one after another.
+
+Layer: tests/e2e.
+"""
+
+import itertools
+import os
+import shutil
+import time
+import traceback
+
+import balancers
+import cases
+import clients
+import lab
+import servers
+import traces
+
+KINDS = {kind.kind: kind for kind in
+         (balancers.Mapilbd, balancers.Haproxy, balancers.Direct)}
+CLIENT_NUMBERS = {"c1": 101, "c2": 102, "c3": 103, "c4": 104}
+STRANGERS = range(110, 250)	# further addresses of c4
+
+
+class World:
+    NOT_BEGUN = "not begun, see the first case"
+
+    def __init__(self, name, kind, provisioned):
+        self.lab = lab.Lab(name)
+        self.provisioned = provisioned
+        self.kind = kind
+        self.layout = None
+
+    def open(self):
+        self.lab.open()
+        self.servers = [servers.Server(self.lab, index, self.provisioned)
+                        for index in range(len(servers.NAMES))]
+        for client, number in CLIENT_NUMBERS.items():
+            self.lab.node(client, number)
+        self.lab.more(cases.STRANGER, *STRANGERS)
+        self.smb_conf = servers.write_client_conf(
+            os.path.join(self.lab.folder, "client"))
+        self.balancer = KINDS[self.kind](self.lab, self.servers)
+
+    def close(self):
+        self.lab.close()
+
+    # What cases use
+
+    def target(self, client):
+        """The address that a client connects to."""
+        return self.balancer.target(client)
+
+    def address(self, number):
+        return lab.address(number, self.family)
+
+    def call(self, client, function, *args, **kwargs):
+        """Run a function in a client's namespace."""
+        return self.lab.call(client, function, *args, **kwargs)
+
+    def task(self, client, function, *args, **kwargs):
+        return self.lab.task(client, function, *args, **kwargs)
+
+    def file(self, name):
+        """A path for something that is kept when a case fails."""
+        return os.path.join(self.folder, name)
+
+    def server(self, name):
+        return next(s for s in self.servers if s.name == name)
+
+    def servers_behind(self, client):
+        """The servers that a client's target may lead to."""
+        if self.kind != "direct":
+            return self.servers
+        return [s for s in self.servers
+                if s.address(self.family) == self.target(client)]
+
+    def listing(self, server):
+        """A server's own listing, asked without the balancer."""
+        return self.call(cases.STRANGER, clients.listing,
+                         server.address(self.family))
+
+    def stranger(self):
+        """An address of c4 that was not used in this combination."""
+        return self.address(next(self.strangers))
+
+    def new_client(self):
+        """A client that was never seen makes a call: its server's name."""
+        return self.call(cases.STRANGER, clients.who,
+                         self.target(cases.STRANGER), "samr",
+                         self.stranger())[1]
+
+    def restart(self):
+        """Start the balancer (again) and wait until all is served."""
+        if self.kind == "direct":
+            return
+        self.balancer.launch()
+        self.wait_ready()
+
+    def wait_ready(self):
+        """The balancer is ready when every announced port accepts."""
+        ports = set()
+        for server in self.servers:
+            ports |= set(clients.listing_ports(self.listing(server)))
+        task = self.task(cases.STRANGER, wait_for_ports,
+                         self.target(cases.STRANGER), sorted(ports))
+        try:
+            task.result(balancers.READY_SECONDS + 5)
+        except lab.TaskError as error:
+            if not self.balancer.is_up():
+                raise lab.LabError(f"{self.kind} ended with "
+                                   f"{self.balancer.process.returncode}")
+            raise lab.LabError(f"{self.kind} is not ready: "
+                               f"{str(error).splitlines()[0]}")
+
+    # Running a combination
+
+    def run(self, combination, selected, folder, report):
+        """Run the selected cases; report(case, seconds, reason) each, where
+        the reason is None for success."""
+        self.combination = combination
+        self.family = combination.family
+        self.folder = folder
+        self.strangers = itertools.cycle(STRANGERS)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+        try:
+            self.prepare(combination, folder)
+        except Exception as error:
+            reason = describe(error)
+            for each in selected:
+                report(each.case, 0, reason)
+                reason = self.NOT_BEGUN
+            self.finish()
+            return
+        for each in selected:
+            begin = time.monotonic()
+            reason = self.run_case(each)
+            report(each.case, time.monotonic() - begin, reason)
+        self.finish()
+
+    def prepare(self, combination, folder):
+        for server in self.servers:
+            if combination.layout != self.layout or not server.process:
+                server.kill()
+                server.start(combination.layout)
+        self.layout = combination.layout
+        if self.kind != "direct":
+            self.before = traces.take(self.lab, balancers.NODE)
+        self.balancer.start(combination, folder)
+        if self.kind != "direct":
+            self.wait_ready()
+
+    def run_case(self, each):
+        """The reason why a case failed, or None.  A balancer or a server
+        that a case left dead is started again for the next."""
+        reason = None
+        try:
+            self.revive()
+            each(self)
+        except Exception as error:
+            reason = describe(error)
+        self.lab.end_tasks()
+        return reason
+
+    def revive(self):
+        for server in self.servers:
+            if not server.process:
+                server.start(self.layout)
+        if self.kind != "direct" and not self.balancer.is_up():
+            self.restart()
+
+    def finish(self):
+        self.balancer.stop()
+        for server in self.servers:
+            if os.path.exists(server.log):
+                shutil.copy(server.log, self.file(server.name + ".log"))
+
+
+def wait_for_ports(host, ports):
+    """Wait until every port accepts."""
+    end = time.monotonic() + balancers.READY_SECONDS
+    for port in ports:
+        servers.wait_for_port(host, port, max(1, end - time.monotonic()))
+
+
+def describe(error):
+    """An exception as a reason: short for what is expected to happen, with
+    its place for what is not."""
+    if isinstance(error, (cases.Failed, lab.LabError, lab.TaskError)):
+        return str(error)
+    return traceback.format_exc().strip()
