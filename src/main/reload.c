@@ -34,13 +34,11 @@ static void say_restarts(struct daemon *daemon, const struct conf *old,
 	const struct conf_balancer *was = &old->balancer;
 	const struct conf_balancer *is = &now->balancer;
 
-	need_restart(daemon, "vip",
-		     SAME(balancer.nvips) && SAME(balancer.vip));
+	need_restart(daemon, "vip", SAME(balancer.nvips) && SAME(balancer.vip));
 	need_restart(daemon, "source",
 		     SAME(balancer.nsources) && SAME(balancer.source));
 	need_restart(daemon, "threads", SAME(balancer.threads));
-	need_restart(daemon, "max-connections",
-		     SAME(balancer.max_connections));
+	need_restart(daemon, "max-connections", SAME(balancer.max_connections));
 	need_restart(daemon, "state-file",
 		     same_text(was->state_file, is->state_file));
 	need_restart(daemon, "control", same_text(was->control, is->control));
@@ -71,9 +69,8 @@ static void say_findings(struct daemon *daemon, const struct findings *found)
 		const struct finding *one = &found->at[i];
 		bool is_error = one->severity == FINDING_ERROR;
 
-		LOG(daemon->log,
-		    is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "finding",
-		    log_text("file", daemon->path),
+		LOG(daemon->log, is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+		    "finding", log_text("file", daemon->path),
 		    log_number("line", one->line), log_text("code", one->code),
 		    log_text("what", one->what), log_text("mend", one->mend));
 	}
