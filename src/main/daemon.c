@@ -61,11 +61,8 @@ static void announcements_changed(void *ctx)
 		daemon_apply_ports(daemon);
 }
 
-/* 135 opens only when the ports that it will name are open too. */
-static void first_round(void *ctx)
+static void open_ports(struct daemon *daemon)
 {
-	struct daemon *daemon = ctx;
-
 	daemon->has_asked = true;
 	daemon_apply_ports(daemon);
 	LOG(daemon->log, LOG_LEVEL_NOTICE, "ready",
@@ -76,6 +73,21 @@ static void first_round(void *ctx)
 	    log_number("servers", daemon->conf->nservers),
 	    log_number("threads", daemon->nworkers),
 	    log_number("max-connections", daemon->shared.max_connections));
+}
+
+/* 135 opens only when the ports that it will name are known. */
+static bool waits_for_answers(const struct conf *conf)
+{
+	return conf->rpc.ports == CONF_PORTS_DYNAMIC &&
+	       conf->rpc.admit != CONF_ADMIT_ANY;
+}
+
+static void first_round(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	if (!daemon->has_asked)
+		open_ports(daemon);
 }
 
 static int attach(void *ctx, unsigned worker, int fd, uint16_t port)
@@ -390,6 +402,8 @@ int daemon_run(const char *path, struct conf *conf)
 	err = start(daemon);
 	if (!err) {
 		sweep(&daemon->sweep);
+		if (!waits_for_answers(conf))
+			open_ports(daemon);
 		loop_run(daemon->loop);
 	}
 	release(daemon);
