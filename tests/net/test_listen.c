@@ -1002,6 +1002,31 @@ static void connections_from_the_vip_still_work(void **state)
 	each_setting(body_outgoing);
 }
 
+/* It listened there, no more, but its connection is not over. */
+static void body_foreign_connection(struct stage *stage)
+{
+	int client, server, fd = listen_on(stage->setting->vip, 5000, false);
+
+	client = dial(stage, 5000);
+	assert_true(client >= 0);
+	server = accept(fd, NULL, NULL);
+	close(fd);
+	must_open(stage);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	assert_talks(client, server);
+	assert_served(stage, 5000);
+	assert_talks(client, server);
+	close(client);
+	close(server);
+}
+
+static void connections_of_others_live_on_when_their_port_is_admitted(
+	void **state)
+{
+	(void)state;
+	each_setting(body_foreign_connection);
+}
+
 static void body_both(struct stage *stage)
 {
 	struct listen_config config = config_of(stage);
@@ -1098,6 +1123,34 @@ static void auto_falls_back_and_says_why(void **state)
 	one_setting(&setting, body_fall_back);
 }
 
+/* With CAP_NET_ADMIN but without CAP_BPF. */
+static void body_second_way(struct stage *stage)
+{
+	const cap_value_t keep[] = { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE };
+	pid_t pid;
+
+	if (fork_child(&pid)) {
+		keep_capabilities(2, keep);
+		must_open(stage);
+		assert_int_equal(count_logged(stage, "event=listen way=tproxy"),
+				 1);
+		assert_int_equal(count_logged(stage, "way=sk_lookup reason="),
+				 1);
+		listener_close(stage->listener);
+		_exit(0);
+	}
+	assert_child_passed(pid);
+}
+
+static void auto_takes_tproxy_where_programs_are_refused(void **state)
+{
+	struct setting setting = automatic;
+
+	(void)state;
+	setting.name = "tproxy";
+	one_setting(&setting, body_second_way);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1123,9 +1176,12 @@ int main(void)
 		cmocka_unit_test(tproxy_serves_a_vip_that_is_only_routed_here),
 		cmocka_unit_test(ruleset_that_others_flush_does_not_matter),
 		cmocka_unit_test(connections_from_the_vip_still_work),
+		cmocka_unit_test(
+			connections_of_others_live_on_when_their_port_is_admitted),
 		cmocka_unit_test(wildcard_is_for_plain_sockets),
 		cmocka_unit_test(both_families_at_once),
 		cmocka_unit_test(auto_takes_the_first_way),
+		cmocka_unit_test(auto_takes_tproxy_where_programs_are_refused),
 		cmocka_unit_test(auto_falls_back_and_says_why),
 	};
 
