@@ -30,7 +30,7 @@ struct listen_config {
 	unsigned nworkers;
 	enum conf_intercept way; /* auto: the first that passes the test */
 	uint64_t keepalive_ms;	 /* set on the sockets, inherited; 0 = off */
-	/* Ports never taken, whoever asks. */
+	/* Ports never taken, whoever asks; copied. NULL: none. */
 	const struct portset *exclude;
 	struct log *log;
 	/*
@@ -47,23 +47,33 @@ struct listen_config {
 
 /*
  * Open with no port admitted. With auto the ways are tried in the order
- * above and every failure is logged with its reason.
- * -errno, ERR_REFUSED if the self-test of the only way failed, ERR_BUSY if
- * another balancer already serves one of the VIPs here (it is logged which).
+ * above; every refused way is logged with its reason, and the one taken.
+ * A self-test connects to each VIP that is here, on port 135 (on the first
+ * from 1024 if that is excluded), before the workers get a socket: it takes
+ * a second at most.
+ * Needs CAP_NET_ADMIN, for sk_lookup CAP_BPF too; admitting and closing
+ * afterwards CAP_NET_ADMIN (tproxy) or CAP_NET_BIND_SERVICE (sockets).
+ * -errno, ERR_REFUSED if the self-test of the last way failed, ERR_BUSY if
+ * another balancer already serves one of the VIPs here (it is logged which)
+ * or somebody else listens on 135, ERR_UNSUPPORTED for a wildcard VIP by
+ * another way than sockets.
  */
 MUST_CHECK int listener_open(const struct listen_config *config,
 			     struct listener **out);
 /*
  * Take connections to <port> on every VIP. Idempotent. ERR_BUSY: somebody
  * else listens there, the port is spared (asked anew at every call);
- * ERR_REFUSED: excluded; -errno. Nothing is half done.
+ * ERR_REFUSED: excluded; ERR_LIMIT: the descriptor limit is too low for it;
+ * -errno. Nothing is half done.
  */
 MUST_CHECK int listener_admit(struct listener *listener, uint16_t port);
 MUST_CHECK int listener_withdraw(struct listener *listener, uint16_t port);
 /*
  * Make the admitted ports equal to <wanted>, in as few steps as the way
  * allows; ports that cannot be had are left out, counted in *spared and
- * logged once each. -errno.
+ * logged once each ("port-spared"). A port that somebody else came to listen
+ * on later is given up. ERR_LIMIT, -errno: listener_admitted() says what is
+ * served now.
  */
 MUST_CHECK int listener_apply(struct listener *listener,
 			      const struct portset *wanted, unsigned *spared);
@@ -71,8 +81,9 @@ const struct portset *listener_admitted(const struct listener *listener);
 const char *listener_way(const struct listener *listener);
 /* Descriptors that admitting one more port takes. */
 unsigned listener_cost(const struct listener *listener);
-/* Connections to ports of the range that were not admitted, where the way
- * can count them; 0 elsewhere. */
+/* Attempts to reach ports of a VIP that were not admitted, neither excluded
+ * nor known to be somebody else's; only sk_lookup can count them, 0 elsewhere.
+ * Each packet of an attempt counts. */
 uint64_t listener_refused(const struct listener *listener);
 /* Everything that was installed in the kernel is taken out again. */
 void listener_close(struct listener *listener);

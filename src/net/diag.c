@@ -49,7 +49,7 @@ static int read_endpoint(const struct inet_diag_msg *msg, struct endpoint *out)
 static int read_listener(const struct nlmsghdr *nlh, void *ctx)
 {
 	const struct inet_diag_msg *msg = mnl_nlmsg_get_payload(nlh);
-	struct diag_listener found = { .inode = msg->idiag_inode };
+	struct diag_listener found = { 0 };
 	const struct dump *dump = ctx;
 
 	if (read_endpoint(msg, &found.at))

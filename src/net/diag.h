@@ -17,7 +17,6 @@
 struct diag_listener {
 	struct endpoint at;
 	bool is_v6only; /* of an IPv6 wildcard: it takes no IPv4 */
-	uint32_t inode; /* the low half of what fstat() says of it */
 };
 
 /*

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "diag.h"
 #include "listen_priv.h"
@@ -213,24 +212,6 @@ int listener_open(const struct listen_config *config, struct listener **out)
 	return 0;
 }
 
-/* Is it one of ours? Told by its inode, as others may share our address. */
-static bool is_own(const struct listener *listener,
-		   const struct diag_listener *found)
-{
-	unsigned vip, i, n;
-	struct stat st;
-	const int *fd;
-
-	for (vip = 0; vip < listener->config.nvips; vip++) {
-		n = listener->way->sockets(listener, vip, found->at.port, &fd);
-		for (i = 0; i < n; i++)
-			if (!fstat(fd[i], &st) &&
-			    (uint32_t)st.st_ino == found->inode)
-				return true;
-	}
-	return false;
-}
-
 struct search {
 	struct listener *listener;
 	const struct portset *wanted;
@@ -262,19 +243,28 @@ static void note_listener(void *ctx, const struct diag_listener *found)
 	for (i = 0; i < listener->config.nvips; i++)
 		if (diag_serves(found, &listener->vip[i]))
 			break;
-	if (i == listener->config.nvips || is_own(listener, found))
+	if (i == listener->config.nvips)
 		return;
 	portset_add(&search->taken, port);
 	tell_spared(listener, port, &found->at);
 }
 
-/* What of <wanted> others have; with <port> 0 all of it in one question. */
-static int find_taken(struct listener *listener, const struct portset *wanted,
+/*
+ * What of <asked> others have; with <port> 0 all of it in one question. Of
+ * our own sockets none can be meant: those of a group stand on an address
+ * that is nobody's, and where we have a socket on the port itself nobody
+ * else gets one, so that it is not asked about.
+ */
+static int find_taken(struct listener *listener, struct portset *asked,
 		      uint16_t port, struct portset *taken)
 {
-	struct search search = { .listener = listener, .wanted = wanted };
-	int err = diag_listeners(port, note_listener, &search);
+	struct search search = { .listener = listener, .wanted = asked };
+	int err = 0;
 
+	if (listener->way->cost)
+		portset_subtract(asked, asked, &listener->admitted);
+	if (portset_next(asked, 0) >= 0)
+		err = diag_listeners(port, note_listener, &search);
 	if (!err)
 		*taken = search.taken;
 	return err;
@@ -301,12 +291,18 @@ static void tell_taken(struct listener *listener, const struct portset *taken)
 		tell_spared(listener, (uint16_t)port, NULL);
 }
 
+/* Nothing to tell the kernel? */
+static bool is_same(const struct portset *a, const struct portset *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
 /*
  * Make the admitted ports equal to <target> but for those of <asked> that
  * others have, which are written to <taken>.
  */
 static int apply_asked(struct listener *listener, const struct portset *target,
-		       const struct portset *asked, uint16_t port,
+		       struct portset *asked, uint16_t port,
 		       struct portset *taken)
 {
 	struct portset free_ports;
@@ -315,7 +311,8 @@ static int apply_asked(struct listener *listener, const struct portset *target,
 	if (err)
 		return err;
 	portset_subtract(&free_ports, target, taken);
-	err = listener->way->apply(listener, &free_ports, taken);
+	if (!is_same(&free_ports, &listener->admitted))
+		err = listener->way->apply(listener, &free_ports, taken);
 	tell_taken(listener, taken);
 	forget_spared(listener, asked, taken);
 	set_silent(listener);
@@ -352,12 +349,13 @@ int listener_withdraw(struct listener *listener, uint16_t port)
 int listener_apply(struct listener *listener, const struct portset *wanted,
 		   unsigned *spared)
 {
-	struct portset target, taken = { 0 };
+	struct portset target, asked, taken;
 	int err;
 
 	portset_subtract(&target, wanted, &listener->exclude);
 	portset_remove(&target, 0);
-	err = apply_asked(listener, &target, &target, 0, &taken);
+	asked = target;
+	err = apply_asked(listener, &target, &asked, 0, &taken);
 	if (!err)
 		*spared = portset_count(&taken);
 	return err;

@@ -282,7 +282,7 @@ static void add_chain(struct batch *batch, const char *table)
 	end_message(batch);
 }
 
-/* <steer->to> NULL: the rule for connections that exist. */
+/* <to> NULL: the rule for connections that exist. */
 static void add_rule(struct batch *batch, const char *table, uint32_t mark,
 		     const struct addr *vip, const struct endpoint *to)
 {

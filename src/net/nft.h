@@ -13,9 +13,11 @@
  *	ip daddr VIP tcp dport @ports tproxy to TO mark set N accept
  *	ip daddr VIP meta l4proto tcp socket transparent 1 mark set N accept
  *
- * The second keeps the connections of a withdrawn port on their way where
- * only the mark's route brings them to us. Without it and the mark, packets
- * of established connections find their socket in the ordinary way.
+ * In the first, a packet of an established connection is given to its own
+ * socket, which is looked up once either way; if that is not transparent (a
+ * connection of somebody else, or from the VIP) the rule does not hold. The
+ * second keeps connections of a withdrawn port on their way where only the
+ * mark's route brings them to us.
  */
 #ifndef NET_NFT_H
 #define NET_NFT_H

@@ -57,11 +57,13 @@ static void make_link(const struct netns *ns)
 		 "/proc/%ld/fd/%d",
 		 (long)getpid(), ns->there);
 	netns_run(command);
-	netns_run("ip addr add " NETNS_HERE4 "/24 dev near &&"
+	netns_run("ip link set near addrgenmode none &&"
+		  "ip addr add " NETNS_HERE4 "/24 dev near &&"
 		  "ip addr add " NETNS_HERE6 "/64 dev near nodad &&"
 		  "ip link set near up");
 	netns_go(ns->there);
-	netns_run("ip addr add " NETNS_THERE4 "/24 dev far &&"
+	netns_run("ip link set far addrgenmode none &&"
+		  "ip addr add " NETNS_THERE4 "/24 dev far &&"
 		  "ip addr add " NETNS_THERE6 "/64 dev far nodad &&"
 		  "ip link set far up");
 	netns_go(ns->here);

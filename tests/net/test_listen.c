@@ -159,14 +159,15 @@ static void must_open(struct stage *stage)
 			    stage->setting->name);
 }
 
-static struct stage *stage_new(const struct setting *setting)
+static struct stage *stage_new(const struct setting *setting,
+			       const struct netns *ns)
 {
 	struct stage *stage = calloc(1, sizeof(*stage));
 
 	assert_non_null(stage);
 	stage->log = (struct log){ .level = LOG_LEVEL_DEBUG, .put = put_line };
 	stage->setting = setting;
-	netns_enter(&stage->ns);
+	stage->ns = *ns;
 	assert_int_equal(addr_parse(setting->vip, &stage->vip), 0);
 	return stage;
 }
@@ -175,7 +176,6 @@ static void stage_free(struct stage *stage)
 {
 	listener_close(stage->listener);
 	assert_int_equal(stage->ngiven, 0);
-	netns_leave(&stage->ns);
 	free(stage);
 }
 
@@ -255,16 +255,53 @@ static void assert_served(const struct stage *stage, uint16_t port)
 	close(server);
 }
 
+static void with_setting(const struct setting *setting, const struct netns *ns,
+			 void (*body)(struct stage *stage))
+{
+	struct stage *stage = stage_new(setting, ns);
+
+	body(stage);
+	stage_free(stage);
+}
+
 static void each_setting(void (*body)(struct stage *stage))
 {
+	struct netns ns;
 	size_t i;
 
-	for (i = 0; i < SETTINGS; i++) {
-		struct stage *stage = stage_new(&settings[i]);
+	netns_enter(&ns);
+	for (i = 0; i < SETTINGS; i++)
+		with_setting(&settings[i], &ns, body);
+	netns_leave(&ns);
+}
 
-		body(stage);
-		stage_free(stage);
-	}
+static void one_setting(const struct setting *setting,
+			void (*body)(struct stage *stage))
+{
+	struct netns ns;
+
+	netns_enter(&ns);
+	with_setting(setting, &ns, body);
+	netns_leave(&ns);
+}
+
+/* A child whose failed assertion ends it; true in the child. */
+static bool fork_child(pid_t *pid)
+{
+	*pid = fork();
+	assert_true(*pid >= 0);
+	if (!*pid)
+		setenv("CMOCKA_TEST_ABORT", "1", 1);
+	return !*pid;
+}
+
+static void assert_child_passed(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void body_admit(struct stage *stage)
@@ -459,21 +496,27 @@ static void ports_of_others_are_spared_and_still_served(void **state)
 	each_setting(body_foreign);
 }
 
+/* An address of this host that is not the VIP. */
+static const char *other_address(const struct stage *stage)
+{
+	if (stage->vip.family == AF_INET)
+		return "127.0.0.1";
+	return stage->setting->is_remote ? "::1" : NETNS_HERE6;
+}
+
 static void body_other_address(struct stage *stage)
 {
 	bool is_v6 = stage->vip.family == AF_INET6;
-	int fd = listen_on(is_v6 ? NETNS_HERE6 : "127.0.0.1", 5000, false);
-	int other = listen_on(is_v6 ? "127.0.0.1" : "::", 5001, false);
+	int other = listen_on(other_address(stage), 5000, false);
+	int family = listen_on(is_v6 ? "0.0.0.0" : "::", 5001, false);
 
-	if (is_v6 && stage->setting->is_remote)
-		fd = dup(fd); /* its address is the VIP: not this case */
 	must_open(stage);
-	assert_int_equal(listener_admit(stage->listener, 5000),
-			 is_v6 && stage->setting->is_remote ? ERR_BUSY : 0);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
 	assert_int_equal(listener_admit(stage->listener, 5001), 0);
+	assert_served(stage, 5000);
 	assert_served(stage, 5001);
-	close(fd);
 	close(other);
+	close(family);
 }
 
 static void listeners_on_other_addresses_do_not_matter(void **state)
@@ -715,9 +758,7 @@ static pid_t start_victim(struct stage *stage)
 	pid_t pid;
 
 	assert_int_equal(pipe(ready), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
+	if (fork_child(&pid)) {
 		if (try_open(stage) || listener_admit(stage->listener, 5000) ||
 		    write(ready[1], "x", 1) != 1)
 			_exit(1);
@@ -758,20 +799,28 @@ static void killed_balancer_leaves_nothing_that_matters(void **state)
 	each_setting(body_crash);
 }
 
+static void keep_capabilities(int n, const cap_value_t *keep)
+{
+	cap_t caps = cap_init();
+
+	assert_int_equal(cap_set_flag(caps, CAP_PERMITTED, n, keep, CAP_SET),
+			 0);
+	assert_int_equal(cap_set_flag(caps, CAP_EFFECTIVE, n, keep, CAP_SET),
+			 0);
+	assert_int_equal(cap_set_proc(caps), 0);
+	cap_free(caps);
+}
+
 /* As `user = nobody` does it: two capabilities are kept, nothing else. */
 static void become_nobody(void)
 {
-	cap_value_t keep[] = { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE };
-	cap_t caps = cap_init();
+	const cap_value_t keep[] = { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE };
 
 	assert_int_equal(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), 0);
 	assert_int_equal(setgroups(0, NULL), 0);
 	assert_int_equal(setgid(65534), 0);
 	assert_int_equal(setuid(65534), 0);
-	cap_set_flag(caps, CAP_PERMITTED, 2, keep, CAP_SET);
-	cap_set_flag(caps, CAP_EFFECTIVE, 2, keep, CAP_SET);
-	assert_int_equal(cap_set_proc(caps), 0);
-	cap_free(caps);
+	keep_capabilities(2, keep);
 }
 
 /* Without CAP_SYS_ADMIN: the client's socket is made before. */
@@ -821,17 +870,13 @@ static void body_nobody(struct stage *stage)
 {
 	char before[16384], after[16384];
 	pid_t pid;
-	int status;
 
 	read_kernel(before, sizeof(before));
-	pid = fork();
-	if (!pid) {
+	if (fork_child(&pid)) {
 		run_as_nobody(stage);
 		_exit(0);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_child_passed(pid);
 	read_kernel(after, sizeof(after));
 	assert_string_equal(before, after);
 }
@@ -857,6 +902,8 @@ static void body_late(struct stage *stage)
 			: "ip addr add 10.9.0.7/24 dev near");
 	assert_served(stage, 5000);
 	assert_int_equal(dial(stage, 5001), -ECONNREFUSED);
+	netns_run(is_v6 ? "ip addr del fd09::7/64 dev near"
+			: "ip addr del 10.9.0.7/24 dev near");
 }
 
 static void vip_may_come_after_the_start(void **state)
@@ -865,70 +912,197 @@ static void vip_may_come_after_the_start(void **state)
 	each_setting(body_late);
 }
 
-static void both_families_at_once(void **state)
+/* Not an address of this host at all, only routed to it. */
+static void body_routed(struct stage *stage)
 {
-	static const enum conf_intercept way[] = {
-		CONF_INTERCEPT_SOCKETS,
-		CONF_INTERCEPT_SK_LOOKUP,
-		CONF_INTERCEPT_TPROXY,
-	};
-	size_t i;
+	int client, server;
+	uint16_t port;
+
+	must_open(stage);
+	netns_go(stage->ns.there);
+	netns_run("ip route add 10.9.7.7 via " NETNS_HERE4 " &&"
+		  "ip route add fd09:7::7 via " NETNS_HERE6);
+	netns_go(stage->ns.here);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	assert_served(stage, 5000);
+	client = dial(stage, 5000);
+	assert_true(client >= 0);
+	server = take(stage, &port, NULL);
+	assert_int_equal(listener_withdraw(stage->listener, 5000), 0);
+	assert_talks(client, server);
+	close(client);
+	close(server);
+}
+
+static void tproxy_serves_a_vip_that_is_only_routed_here(void **state)
+{
+	const struct setting v4 = { CONF_INTERCEPT_TPROXY, "tproxy", "10.9.7.7",
+				    true };
+	const struct setting v6 = { CONF_INTERCEPT_TPROXY, "tproxy",
+				    "fd09:7::7", true };
 
 	(void)state;
-	for (i = 0; i < 3; i++) {
-		struct setting setting = { .way = way[i],
-					   .vip = NETNS_HERE4,
-					   .is_remote = true };
-		struct stage *stage = stage_new(&setting);
-		struct listen_config config = config_of(stage);
-		struct addr vip[3];
+	one_setting(&v4, body_routed);
+	one_setting(&v6, body_routed);
+}
 
-		assert_int_equal(addr_parse(NETNS_HERE4, &vip[0]), 0);
-		assert_int_equal(addr_parse(NETNS_HERE6, &vip[1]), 0);
-		assert_int_equal(addr_parse("10.9.0.77", &vip[2]), 0);
-		config.nvips = 3;
-		config.vip = vip;
-		assert_int_equal(listener_open(&config, &stage->listener), 0);
-		assert_int_equal(listener_admit(stage->listener, 5000), 0);
-		assert_served(stage, 5000);
-		stage->vip = vip[1];
-		assert_served(stage, 5000);
-		assert_int_equal(dial(stage, 5001), -ECONNREFUSED);
-		stage_free(stage);
-	}
+static void body_flush(struct stage *stage)
+{
+	must_open(stage);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	netns_run("nft flush ruleset");
+	assert_served(stage, 5000);
+	assert_int_equal(listener_admit(stage->listener, 5001), 0);
+	assert_served(stage, 5001);
+}
+
+static void ruleset_that_others_flush_does_not_matter(void **state)
+{
+	(void)state;
+	each_setting(body_flush);
+}
+
+/* From the VIP itself, out of a port that is admitted. */
+static void body_outgoing(struct stage *stage)
+{
+	bool is_v6 = stage->vip.family == AF_INET6;
+	struct endpoint from = { .addr = stage->vip }, to = { .port = 445 };
+	struct portset wanted = { 0 };
+	struct sockaddr_storage sa;
+	unsigned spared;
+	int out, in, fd;
+	socklen_t len;
+
+	if (!stage->setting->is_remote ||
+	    stage->setting->way == CONF_INTERCEPT_SOCKETS)
+		return; /* with plain sockets the source must differ */
+	must_open(stage);
+	portset_add_range(&wanted, 1024, 65535);
+	assert_int_equal(listener_apply(stage->listener, &wanted, &spared), 0);
+	netns_go(stage->ns.there);
+	fd = listen_on(is_v6 ? "::" : "0.0.0.0", 445, false);
+	netns_go(stage->ns.here);
+	out = socket(stage->vip.family, SOCK_STREAM, 0);
+	len = endpoint_to_sockaddr(&from, &sa);
+	assert_int_equal(bind(out, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(
+		addr_parse(is_v6 ? NETNS_THERE6 : NETNS_THERE4, &to.addr), 0);
+	len = endpoint_to_sockaddr(&to, &sa);
+	assert_int_equal(connect(out, (struct sockaddr *)&sa, len), 0);
+	in = accept(fd, NULL, NULL);
+	assert_talks(out, in);
+	close(out);
+	close(in);
+	close(fd);
+}
+
+static void connections_from_the_vip_still_work(void **state)
+{
+	(void)state;
+	each_setting(body_outgoing);
+}
+
+/* It listened there, no more, but its connection is not over. */
+static void body_foreign_connection(struct stage *stage)
+{
+	int client, server, fd = listen_on(stage->setting->vip, 5000, false);
+
+	client = dial(stage, 5000);
+	assert_true(client >= 0);
+	server = accept(fd, NULL, NULL);
+	close(fd);
+	must_open(stage);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	assert_talks(client, server);
+	assert_served(stage, 5000);
+	assert_talks(client, server);
+	close(client);
+	close(server);
+}
+
+static void connections_of_others_live_on_when_their_port_is_admitted(
+	void **state)
+{
+	(void)state;
+	each_setting(body_foreign_connection);
+}
+
+static void body_both(struct stage *stage)
+{
+	struct listen_config config = config_of(stage);
+	struct addr vip[3];
+
+	assert_int_equal(addr_parse(NETNS_HERE4, &vip[0]), 0);
+	assert_int_equal(addr_parse(NETNS_HERE6, &vip[1]), 0);
+	assert_int_equal(addr_parse("10.9.0.77", &vip[2]), 0);
+	config.nvips = 3;
+	config.vip = vip;
+	assert_int_equal(listener_open(&config, &stage->listener), 0);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	stage->vip = vip[0];
+	assert_served(stage, 5000);
+	stage->vip = vip[1];
+	assert_served(stage, 5000);
+	assert_int_equal(dial(stage, 5001), -ECONNREFUSED);
+}
+
+static void both_families_at_once(void **state)
+{
+	(void)state;
+	each_setting(body_both);
+}
+
+static void body_wildcard(struct stage *stage)
+{
+	must_open(stage);
+	assert_int_equal(
+		count_logged(stage, "reason=\"a VIP is the wildcard address\""),
+		2);
+	assert_int_equal(listener_admit(stage->listener, 5000), 0);
+	assert_int_equal(addr_parse(stage->vip.family == AF_INET ? NETNS_HERE4
+								 : NETNS_HERE6,
+				    &stage->vip),
+			 0);
+	assert_served(stage, 5000);
+}
+
+static void wildcard_is_for_plain_sockets(void **state)
+{
+	const struct setting v4 = { CONF_INTERCEPT_AUTO, "sockets", "0.0.0.0",
+				    true };
+	const struct setting v6 = { CONF_INTERCEPT_AUTO, "sockets",
+				    "::", true };
+
+	(void)state;
+	one_setting(&v4, body_wildcard);
+	one_setting(&v6, body_wildcard);
+}
+
+static const struct setting automatic = { .way = CONF_INTERCEPT_AUTO,
+					  .name = "sk_lookup",
+					  .vip = "127.9.0.1" };
+
+static void body_auto(struct stage *stage)
+{
+	must_open(stage);
+	assert_int_equal(count_logged(stage, "event=listen way=sk_lookup"), 1);
+	assert_int_equal(count_logged(stage, "event=listen-way-refused"), 0);
 }
 
 static void auto_takes_the_first_way(void **state)
 {
-	struct setting setting = { .way = CONF_INTERCEPT_AUTO,
-				   .name = "sk_lookup",
-				   .vip = "127.9.0.1" };
-	struct stage *stage = stage_new(&setting);
-
 	(void)state;
-	must_open(stage);
-	assert_int_equal(count_logged(stage, "event=listen way=sk_lookup"), 1);
-	assert_int_equal(count_logged(stage, "event=listen-way-refused"), 0);
-	stage_free(stage);
+	one_setting(&automatic, body_auto);
 }
 
 /* Without CAP_BPF and CAP_NET_ADMIN only plain sockets are left. */
-static void auto_falls_back_and_says_why(void **state)
+static void body_fall_back(struct stage *stage)
 {
-	struct setting setting = { .way = CONF_INTERCEPT_AUTO,
-				   .name = "sockets",
-				   .vip = "127.9.0.1" };
-	struct stage *stage = stage_new(&setting);
-	cap_value_t keep[] = { CAP_NET_BIND_SERVICE, CAP_SYS_ADMIN };
-	cap_t caps = cap_init();
-	pid_t pid = fork();
-	int status;
+	const cap_value_t keep = CAP_NET_BIND_SERVICE;
+	pid_t pid;
 
-	(void)state;
-	if (!pid) {
-		cap_set_flag(caps, CAP_PERMITTED, 1, keep, CAP_SET);
-		cap_set_flag(caps, CAP_EFFECTIVE, 1, keep, CAP_SET);
-		assert_int_equal(cap_set_proc(caps), 0);
+	if (fork_child(&pid)) {
+		keep_capabilities(1, &keep);
 		must_open(stage);
 		assert_int_equal(
 			count_logged(stage, "event=listen way=sockets"), 1);
@@ -937,11 +1111,44 @@ static void auto_falls_back_and_says_why(void **state)
 		assert_int_equal(count_logged(stage, "way=tproxy reason="), 1);
 		_exit(0);
 	}
-	cap_free(caps);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-	stage_free(stage);
+	assert_child_passed(pid);
+}
+
+static void auto_falls_back_and_says_why(void **state)
+{
+	struct setting setting = automatic;
+
+	(void)state;
+	setting.name = "sockets";
+	one_setting(&setting, body_fall_back);
+}
+
+/* With CAP_NET_ADMIN but without CAP_BPF. */
+static void body_second_way(struct stage *stage)
+{
+	const cap_value_t keep[] = { CAP_NET_ADMIN, CAP_NET_BIND_SERVICE };
+	pid_t pid;
+
+	if (fork_child(&pid)) {
+		keep_capabilities(2, keep);
+		must_open(stage);
+		assert_int_equal(count_logged(stage, "event=listen way=tproxy"),
+				 1);
+		assert_int_equal(count_logged(stage, "way=sk_lookup reason="),
+				 1);
+		listener_close(stage->listener);
+		_exit(0);
+	}
+	assert_child_passed(pid);
+}
+
+static void auto_takes_tproxy_where_programs_are_refused(void **state)
+{
+	struct setting setting = automatic;
+
+	(void)state;
+	setting.name = "tproxy";
+	one_setting(&setting, body_second_way);
 }
 
 int main(void)
@@ -966,8 +1173,15 @@ int main(void)
 		cmocka_unit_test(killed_balancer_leaves_nothing_that_matters),
 		cmocka_unit_test(nobody_with_two_capabilities_can_do_it_all),
 		cmocka_unit_test(vip_may_come_after_the_start),
+		cmocka_unit_test(tproxy_serves_a_vip_that_is_only_routed_here),
+		cmocka_unit_test(ruleset_that_others_flush_does_not_matter),
+		cmocka_unit_test(connections_from_the_vip_still_work),
+		cmocka_unit_test(
+			connections_of_others_live_on_when_their_port_is_admitted),
+		cmocka_unit_test(wildcard_is_for_plain_sockets),
 		cmocka_unit_test(both_families_at_once),
 		cmocka_unit_test(auto_takes_the_first_way),
+		cmocka_unit_test(auto_takes_tproxy_where_programs_are_refused),
 		cmocka_unit_test(auto_falls_back_and_says_why),
 	};
 
