@@ -47,6 +47,7 @@ interval        = 1s
 MAPILBD_SERVER = """
 [server {name}]
 address         = {address}
+state           = {state}
 """
 
 HAPROXY_CONF = """global
@@ -112,12 +113,20 @@ class Process:
         self.folder = folder
         self.log = os.path.join(folder, self.kind + ".log")
         self.conf = os.path.join(folder, self.kind + ".conf")
-        with open(self.conf, "w") as file:
-            file.write(self.configuration(combination, folder))
+        self.combination = combination
+        self.configure()
         self.launch()
+
+    def configure(self, draining=None):
+        """Write the configuration; one server's state may be drain."""
+        with open(self.conf, "w") as file:
+            file.write(self.configuration(self.combination, draining))
 
     def launch(self):
         self.process = self.lab.start(NODE, self.argv(), self.log)
+
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)
 
     def terminate(self, seconds):
         """SIGTERM; the exit status, or None when it did not end in time."""
@@ -156,7 +165,7 @@ class Mapilbd(Process):
     def argv(self):
         return [self.binary, "-c", self.conf]
 
-    def configuration(self, combination, folder):
+    def configuration(self, combination, draining):
         user = f"user            = {combination.user}\n"
         text = MAPILBD_CONF.format(
             vip4=lab.v4(VIP), vip6=lab.v6(VIP), source4=lab.v4(SOURCE),
@@ -165,7 +174,8 @@ class Mapilbd(Process):
             user=user if combination.user != "root" else "")
         for server in self.servers:
             text += MAPILBD_SERVER.format(
-                name=server.name, address=server.address(combination.family))
+                name=server.name, address=server.address(combination.family),
+                state="drain" if server is draining else "enabled")
         return text
 
 
@@ -178,7 +188,7 @@ class Haproxy(Process):
     def argv(self):
         return ["haproxy", "-db", "-f", self.conf]
 
-    def configuration(self, combination, folder):
+    def configuration(self, combination, draining):
         text = HAPROXY_CONF.format(
             vip=bracketed(VIP, self.family),
             first=RANGE.start, last=RANGE.stop - 1,

@@ -22,7 +22,9 @@ from lab import wait_until
 
 ROUNDS = 50
 ROUND_INTERFACES = ("samr", "drsuapi", "netlogon")
+GREETING = b"not the balancer"
 PARALLEL = 8			# first connections of one client
+RETURN_SECONDS = 20		# until a server that is back gets clients
 AFTERWARDS = 10			# calls under load when all has happened
 CLIENTS = ("c1", "c2", "c3")
 STRANGER = "c4"
@@ -389,10 +391,8 @@ def check_history(client, history, server, victim):
 
 def check_return(world, victim):
     """New clients reach a server again after it has come back."""
-    for _ in range(60):
-        if world.new_client() == victim.name:
-            return
-    raise Failed(f"{victim.name} is back, and 60 new clients did not get it")
+    wait_until(lambda: world.new_client() == victim.name, RETURN_SECONDS,
+               f"{victim.name} is back and gets a new client", 0.2)
 
 
 @case("server-gone", "ss", on=("mapilbd",))
@@ -432,6 +432,89 @@ def second_instance_is_refused(world):
     pid = str(world.balancer.process.pid)
     check(pid in done.stdout, f"it does not name {pid}: {done.stdout}")
     world.call("c1", clients.who, world.target("c1"), "samr")
+
+
+@case("reload", on=("mapilbd",))
+def reload_keeps_connections_and_bindings(world):
+    """SIGHUP with one server set to drain: its client keeps its connections
+    and gets new ones there; new clients go elsewhere.  Back to enabled it
+    gets new clients again."""
+    host = world.target("c1")
+    stop = multiprocessing.Event()
+    task = world.task("c1", load, host, stop, stop, tells=True)
+    name = task.next(20)[1]
+    server = world.server(name)
+    world.balancer.configure(draining=server)
+    world.balancer.reload()
+    wait_until(lambda: all(world.new_client() != name for _ in range(4)),
+               RETURN_SECONDS, f"{name} drains: no new client gets it")
+    stop.set()
+    check_history("c1", task.result(20), name, None)
+    world.balancer.configure()
+    world.balancer.reload()
+    check_return(world, server)
+
+
+@case("foreign-listener", on=("mapilbd",))
+def foreign_listener_is_spared(world):
+    """A program that listens on an announced port before the balancer keeps
+    that port; all others work."""
+    port = clients.port_of_listing(world.listing(world.servers[0]), "wkssvc")
+    end_balancer(world)
+    task = world.task(balancers.NODE, greet, port, tells=True)
+    task.next(5)
+    world.restart()
+    for client in CLIENTS:
+        host = world.target(client)
+        said = world.call(client, read_greeting, host, port)
+        check(said == GREETING, f"port {port} is another program's, and "
+              f"{client} read {said!r} from it")
+        world.call(client, clients.who, host, "samr")
+    task.kill()
+    end_balancer(world)
+    world.restart()
+
+
+def end_balancer(world):
+    code = world.balancer.terminate(balancers.STOP_SECONDS + 3)
+    check(code == 0, f"it ended with {code}")
+
+
+def greet(port, tell):
+    """Listen on a port of every address; say a word to whoever comes."""
+    with socket.create_server(("::", port), family=socket.AF_INET6,
+                              dualstack_ipv6=True) as listener:
+        tell("ready")
+        while True:
+            connection = listener.accept()[0]
+            connection.sendall(GREETING)
+            connection.close()
+
+
+def read_greeting(host, port):
+    with socket.create_connection((host, port), clients.SECONDS) as sock:
+        return sock.recv(len(GREETING))
+
+
+@case("late-vip", "ss", "nft", "bpftool", on=("mapilbd",))
+def virtual_address_may_arrive_later(world):
+    """The balancer starts without its virtual address (another node has it)
+    and serves as soon as it comes."""
+    end_balancer(world)
+    world.lab.less(balancers.NODE, balancers.VIP)
+    try:
+        before = traces.listeners(world.lab, balancers.NODE)
+        world.balancer.launch()
+        wait_until(lambda: not world.balancer.is_up() or
+                   traces.listeners(world.lab, balancers.NODE) != before,
+                   balancers.READY_SECONDS, "listening without the address")
+        check(world.balancer.is_up(), "it ended when the address was not "
+              f"there, with {world.balancer.process.poll()}")
+    finally:
+        world.lab.more(balancers.NODE, balancers.VIP)
+    world.wait_ready()
+    for client in CLIENTS:
+        world.call(client, clients.who, world.target(client), "samr")
 
 
 @case("drain", "ss", "nft", "bpftool", on=("mapilbd",))

@@ -15,7 +15,7 @@ from impacket.dcerpc.v5 import drsuapi, epm, nrpc, samr, transport, wkst
 from impacket.dcerpc.v5.dtypes import NULL
 from impacket.dcerpc.v5.rpcrt import (DCERPCException,
                                       RPC_C_AUTHN_LEVEL_PKT_PRIVACY)
-from impacket.uuid import bin_to_string, uuidtup_to_bin
+from impacket.uuid import uuidtup_to_bin
 
 import servers
 
@@ -159,15 +159,11 @@ def listing_ports(entries):
     return sorted(found - {None})
 
 
-def listing_interfaces(entries):
-    """(interface, major version, TCP port) of a listing's TCP towers."""
-    found = set()
-    for _, _, tower in entries:
-        first = epm.EPMTower(tower)["Floors"][0]
-        if tower_port(tower):
-            found.add((bin_to_string(first["InterfaceUUID"]),
-                       first["MajorVersion"], tower_port(tower)))
-    return sorted(found)
+def port_of_listing(entries, name):
+    """The TCP port that a listing has for an interface."""
+    interface = WHO[name][0]
+    return next(tower_port(tower) for _, _, tower in entries
+                if interface[:16] in tower and tower_port(tower))
 
 
 def tcp_tower(interface):

@@ -36,10 +36,11 @@ def ip(*words):
 
 
 def v4(number):
-    return f"10.77.0.{number}"
+    return f"10.77.{number >> 8}.{number & 255}"
 
 
 def v6(number):
+    """The hexadecimal digits are the number's decimal ones."""
     return f"fd00:77::{number}"
 
 
@@ -52,13 +53,13 @@ def die_with_parent():
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def wait_until(true, seconds, what):
+def wait_until(true, seconds, what, pause=0.02):
     """Poll a condition; LabError with <what> when its time is over."""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
             raise LabError(f"{what}: not within {seconds} s")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 class TaskError(Exception):
@@ -173,11 +174,16 @@ class Lab:
 
     def more(self, name, *numbers):
         """Further addresses for a node."""
-        batch = "".join(f"addr add {v4(n)}/24 dev eth0\n"
+        batch = "".join(f"addr add {v4(n)}/16 dev eth0\n"
                         f"addr add {v6(n)}/64 dev eth0 nodad\n"
                         for n in numbers)
         subprocess.run(["ip", "-n", self.prefix + name, "-batch", "-"],
                        input=batch, text=True, check=True)
+
+    def less(self, name, number):
+        """Take an address of a node away, in both families."""
+        self._ip(name, "addr", "del", v4(number) + "/16", "dev", "eth0")
+        self._ip(name, "addr", "del", v6(number) + "/64", "dev", "eth0")
 
     def _namespace(self, name):
         self.namespaces.append(self.prefix + name)

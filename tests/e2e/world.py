@@ -4,7 +4,6 @@ in which combinations run one after another.
 Layer: tests/e2e.
 """
 
-import itertools
 import os
 import shutil
 import time
@@ -20,7 +19,7 @@ import traces
 KINDS = {kind.kind: kind for kind in
          (balancers.Mapilbd, balancers.Haproxy, balancers.Direct)}
 CLIENT_NUMBERS = {"c1": 101, "c2": 102, "c3": 103, "c4": 104}
-STRANGERS = range(110, 250)	# further addresses of c4
+STRANGERS = range(256, 500)	# further addresses of c4
 
 
 class World:
@@ -122,7 +121,7 @@ class World:
         self.combination = combination
         self.family = combination.family
         self.folder = folder
-        self.strangers = itertools.cycle(STRANGERS)
+        self.strangers = iter(STRANGERS)
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
         try:
