@@ -166,9 +166,9 @@ def memory(bench):
     count = bench.scale.idle
     table = Table(
         "Memory of an idle connection",
-        f"Growth of the balancer's memory (Pss without files) over {count:,} relayed connections "
-        "that have exchanged once and are idle; user space only. Before the "
-        "first reading 64 connections came and went.",
+        f"Growth of the balancer's memory (Pss without files) over {count:,} "
+        "relayed connections that have exchanged once and are idle; user "
+        "space only. Before the first reading 64 connections came and went.",
         "threads",
         [Figure("kib", "KiB per connection", "", 2, lower_is_better=True),
          Figure("before", "MiB before", "", 1, compared=False)],
