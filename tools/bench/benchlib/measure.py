@@ -149,11 +149,12 @@ def bulk(bench):
             sample)
 
 
-def settled_pss(pid):
-    """Pss once it no longer changes."""
+def settled_memory(pid):
+    """Once it no longer changes. Without pages of files: what is shared
+    with other processes of the machine would come and go with them."""
     last, limit = -1, time.monotonic() + SETTLE_LIMIT_S
     while time.monotonic() < limit:
-        now = proc.pss(pid)
+        now = proc.pss(pid, "Pss_Anon", "Pss_Shmem")
         if now == last:
             break
         last = now
@@ -165,9 +166,9 @@ def memory(bench):
     count = bench.scale.idle
     table = Table(
         "Memory of an idle connection",
-        f"Growth of the balancer's Pss over {count:,} relayed connections "
-        "that have exchanged once and are idle; user space only. Before the "
-        "first reading 64 connections came and went.",
+        f"Growth of the balancer's memory (Pss without files) over {count:,} "
+        "relayed connections that have exchanged once and are idle; user "
+        "space only. Before the first reading 64 connections came and went.",
         "threads",
         [Figure("kib", "KiB per connection", "", 2, lower_is_better=True),
          Figure("before", "MiB before", "", 1, compared=False)],
@@ -179,9 +180,9 @@ def memory(bench):
         with processes.balancer(subject, setup, subjects.PORT) as (pid, _):
             with processes.idle_connections(64):
                 pass
-            before = settled_pss(pid)
+            before = settled_memory(pid)
             with processes.idle_connections(count):
-                grown = settled_pss(pid) - before
+                grown = settled_memory(pid) - before
         return {"kib": grown / count / 1024, "before": before / 2**20}
 
     with bench.processes.sink():

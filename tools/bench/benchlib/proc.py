@@ -10,13 +10,18 @@ def cpu_seconds(pid):
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def pss(pid):
-    """Octets of user space, shared pages divided among their users."""
+def pss(pid, *parts):
+    """Octets of user space, shared pages divided among their users.
+
+    <parts>  such as "Pss_Anon"; without any, all of it.
+    """
+    wanted = [part + ":" for part in parts or ("Pss",)]
     with open(f"/proc/{pid}/smaps_rollup") as f:
-        for line in f:
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    raise ValueError("no Pss in smaps_rollup")
+        sizes = [int(line.split()[1]) for line in f
+                 if line.split()[0] in wanted]
+    if len(sizes) != len(wanted):
+        raise ValueError(f"smaps_rollup has not all of {wanted}")
+    return sum(sizes) * 1024
 
 
 def descriptors(pid):
