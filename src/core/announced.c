@@ -59,23 +59,27 @@ static bool is_same_interface(const struct syntax *a, const struct syntax *b)
 	return a->major == b->major && uuid_equal(&a->uuid, &b->uuid);
 }
 
+/* By port; what shares one is in an order too, whatever the answer's was, so
+ * that two lists of the same things are equal. */
 static int by_port(const void *a, const void *b)
 {
 	const struct announcement *left = a, *right = b;
 
-	return (int)left->port - (int)right->port;
+	if (left->port != right->port)
+		return left->port < right->port ? -1 : 1;
+	return memcmp(&left->interface, &right->interface,
+		      sizeof(left->interface));
 }
 
-/* Does the run of one port that ends before <list->n> hold <item> already? */
-static bool is_listed(const struct announced_list *list,
-		      const struct announcement *item)
+static bool are_equal(const struct announced_list *a,
+		      const struct announced_list *b)
 {
 	unsigned i;
 
-	for (i = list->n; i && list->at[i - 1].port == item->port; i--)
-		if (syntax_equal(&list->at[i - 1].interface, &item->interface))
-			return true;
-	return false;
+	for (i = 0; a->n == b->n && i < a->n; i++)
+		if (by_port(&a->at[i], &b->at[i]))
+			return false;
+	return a->n == b->n;
 }
 
 /* Sort and drop doubles and port 0, which nobody can dial, in place. */
@@ -85,7 +89,8 @@ static void tidy(struct announced_list *list, unsigned n)
 
 	qsort(list->at, n, sizeof(list->at[0]), by_port);
 	for (i = 0; i < n && list->n < ANNOUNCED_MAX; i++)
-		if (list->at[i].port && !is_listed(list, &list->at[i]))
+		if (list->at[i].port &&
+		    (!list->n || by_port(&list->at[list->n - 1], &list->at[i])))
 			list->at[list->n++] = list->at[i];
 }
 
@@ -125,9 +130,7 @@ int announced_set(struct announced *table, unsigned slot,
 	old = table->list[slot];
 	table->list[slot] = new;
 	pthread_rwlock_unlock(&table->lock);
-	is_same = old.n == new.n &&
-		  (!new.n ||
-		   memcmp(old.at, new.at, new.n * sizeof(new.at[0])) == 0);
+	is_same = are_equal(&old, &new);
 	update_masks(table, slot, &old, &new);
 	free(old.at);
 	return !is_same;

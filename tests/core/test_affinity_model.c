@@ -20,11 +20,11 @@
 #define TIMEOUT	     50
 
 struct model_client {
-	bool is_bound, is_confirmed;
 	struct server *server;
-	uint32_t moves;
 	uint64_t idle_since;
 	unsigned idle_order;
+	uint32_t moves;
+	bool is_bound, is_confirmed;
 };
 
 struct model_reservation {

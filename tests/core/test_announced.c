@@ -104,6 +104,21 @@ static void announced_set_tells_whether_anything_changed(void **state)
 	assert_int_equal(announced_set(table, 1, NULL, 0), 0);
 }
 
+static void announced_set_in_another_order_changes_nothing(void **state)
+{
+	struct announcement list[] = { on(5000, 1), on(5000, 2), on(5001, 3) };
+	struct announcement again[] = { on(5001, 3), on(5000, 2), on(5000, 1),
+					on(5000, 2) };
+	unsigned char *padding = (unsigned char *)again + sizeof(again) - 1;
+
+	(void)state;
+	*padding = 0x55; /* no field of the last */
+	assert_int_equal(announced_set(table, 0, list, 3), 1);
+	assert_int_equal(announced_set(table, 0, again, 4), 0);
+	again[0].interface.minor = 1;
+	assert_int_equal(announced_set(table, 0, again, 4), 1);
+}
+
 static void announced_port_0_is_not_taken(void **state)
 {
 	(void)state;
@@ -260,6 +275,7 @@ int main(void)
 		TEST(announced_servers_says_who_has_the_port),
 		TEST(announced_set_replaces_the_server_s_list),
 		TEST(announced_set_tells_whether_anything_changed),
+		TEST(announced_set_in_another_order_changes_nothing),
 		TEST(announced_port_0_is_not_taken),
 		TEST(announced_same_finds_the_interface_on_another_server),
 		TEST(announced_same_asks_only_the_servers_named),
