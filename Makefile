@@ -186,10 +186,10 @@ check-conf: all
 	@tests/conf/run $(BUILD)/mapilbd
 
 check-e2e: all
-	@tests/e2e/run --pairwise
+	@tests/e2e/run --pairwise --binary $(BUILD)/mapilbd
 
 check-e2e-all: all
-	@tests/e2e/run --all
+	@tests/e2e/run --all --binary $(BUILD)/mapilbd
 
 lint: packages
 	@tools/install-packages lint
@@ -201,7 +201,7 @@ format:
 bench: packages
 	@tools/install-packages bench
 	@$(MAKE) --no-print-directory -j2 all $(bench_bin)
-	@tools/bench/run
+	@tools/bench/run --bin $(BUILD)/mapilbd --tools $(BUILD)/bench
 
 FUZZ_SECONDS ?= 60
 fuzz: packages-check

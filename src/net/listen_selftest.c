@@ -143,7 +143,7 @@ static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
 /* Is <accepted> the other end of <client>, dialled as <to>? */
 static bool is_other_end(int accepted, int client, const struct endpoint *to)
 {
-	struct endpoint dialled, peer, from;
+	struct endpoint dialled = { 0 }, peer = { 0 }, from = { 0 };
 
 	return !name_of(accepted, &dialled, get_sockname) &&
 	       !name_of(accepted, &peer, get_peername) &&

@@ -64,7 +64,7 @@ int tcp_connect(const char *addr, uint16_t port, const char *from)
 
 void tcp_pair(int end[2])
 {
-	uint16_t port;
+	uint16_t port = 0;
 	int listening = tcp_listen("127.0.0.1", 0, &port);
 
 	end[0] = tcp_connect("127.0.0.1", port, NULL);
