@@ -32,6 +32,7 @@
 #define ARRAY_SLOTS	   CONF_SERVERS_MAX
 #define ARRAY_ASIDE_MS	   1000 /* after the first failure */
 #define ARRAY_ASIDE_MAX_MS 30000
+#define ARRAY_FORGIVE_MS   300000 /* after a set-aside: its row is over */
 
 enum server_life { SERVER_FREE, SERVER_IN_USE, SERVER_LEAVING };
 
@@ -86,7 +87,8 @@ bool server_serves(const struct server *server, bool has_live, uint64_t now_ms);
 /*
  * A connect to <port> spoke against the server: it is set aside for 1 s,
  * doubled with every failure in a row up to 30 s. Failures while it is set
- * aside already count once. Returns for how long, 0 if it already was.
+ * aside already count once. Five minutes after a set-aside the next failure
+ * begins a new row. Returns for how long, 0 if it already was.
  * <port> 0: the whole server is to blame, an answer on any port clears it.
  */
 uint64_t server_failed(struct server *server, uint16_t port, uint64_t now_ms);

@@ -183,16 +183,19 @@ static uint64_t aside_ms(uint32_t failures)
 
 uint64_t server_failed(struct server *server, uint16_t port, uint64_t now_ms)
 {
-	uint64_t until = server->set_aside_until;
-	uint64_t span_ms = aside_ms(server->failures);
+	uint64_t until = server->set_aside_until, span_ms;
+	uint32_t failures;
 
 	do { /* of those that fail together one sets it aside */
 		if (until > now_ms)
 			return 0;
+		failures = now_ms - until < ARRAY_FORGIVE_MS ? server->failures
+							     : 0;
+		span_ms = aside_ms(failures);
 	} while (!atomic_compare_exchange_weak(&server->set_aside_until, &until,
 					       now_ms + span_ms));
 	server->blamed_port = port;
-	server->failures++;
+	server->failures = failures + 1;
 	return span_ms;
 }
 

@@ -102,13 +102,12 @@ static bool speaks_against_server(const struct route *route, enum reason cause)
 	       cause == REASON_CONNECT_UNREACHABLE;
 }
 
-/* The port whose answer will clear the server. A machine that cannot be
- * reached is cleared by any, and a dynamic port may never be there again. */
+/* The port whose answer will clear the server; a machine that cannot be
+ * reached is cleared by any. A dynamic port may never be there again: then
+ * time clears it. */
 static uint16_t blamed_port(const struct route *route, enum reason cause)
 {
-	if (cause == REASON_CONNECT_UNREACHABLE || route->kind == ROUTE_DYNAMIC)
-		return 0;
-	return route->port;
+	return cause == REASON_CONNECT_UNREACHABLE ? 0 : route->port;
 }
 
 enum reason route_failed(struct router *router, struct route *route,

@@ -437,6 +437,23 @@ static void affinity_key_none_binds_each_connection_for_itself(void **state)
 	assert_counts(0, 0);
 }
 
+static void affinity_key_none_lets_one_client_fill_the_table(void **state)
+{
+	struct reservation res[2048], more;
+	unsigned i;
+
+	(void)state;
+	conf->affinity.key = CONF_KEY_NONE;
+	conf->affinity.entries = 2048; /* two shards */
+	restart();
+	for (i = 0; i < 2048; i++)
+		res[i] = open_one(client(1));
+	assert_int_equal(try_reserve(client(1), &more), ERR_MEMORY);
+	for (i = 0; i < 2048; i++)
+		end(&res[i]);
+	assert_counts(0, 0);
+}
+
 static void affinity_key_none_moves_a_connection_that_failed(void **state)
 {
 	struct reservation a;
@@ -851,12 +868,16 @@ static void affinity_moved_client_still_holds_the_slot_it_left(void **state)
 	end(&new);
 }
 
+/* The highest slot, whatever its life is. */
 static struct server *choose_leaving(void *ctx, uint64_t except, uint64_t key,
 				     const struct server *from)
 {
+	uint64_t left = 7 & ~except;
+
 	(void)ctx;
+	(void)key;
 	(void)from;
-	return sched_pick(&sched, 7 & ~except, key);
+	return left ? &array.server[63 - __builtin_clzll(left)] : NULL;
 }
 
 /* The reload came between the choice and the count. */
@@ -1012,6 +1033,7 @@ int main(void)
 		TEST(affinity_alias_holds_for_temporary_addresses_too),
 		TEST(affinity_alias_is_found_among_many),
 		TEST(affinity_key_none_binds_each_connection_for_itself),
+		TEST(affinity_key_none_lets_one_client_fill_the_table),
 		TEST(affinity_key_none_moves_a_connection_that_failed),
 		TEST(affinity_reconfigure_keeps_what_is_open),
 		TEST(affinity_reconfigure_to_none_and_back),

@@ -225,6 +225,20 @@ static void server_failing_in_a_row_is_set_aside_longer(void **state)
 	assert_true(server_failed(server, 135, now_ms) == 1000);
 }
 
+static void server_that_was_well_for_long_begins_a_new_row(void **state)
+{
+	struct server *server = &array.server[0];
+	uint64_t now_ms = 1;
+
+	(void)state;
+	assert_true(server_failed(server, 135, now_ms) == 1000);
+	now_ms += 1000 + ARRAY_FORGIVE_MS - 1;
+	assert_true(server_failed(server, 135, now_ms) == 2000);
+	now_ms += 2000 + ARRAY_FORGIVE_MS;
+	assert_true(server_failed(server, 135, now_ms) == 1000);
+	assert_int_equal(server->failures, 1);
+}
+
 static void server_failures_while_set_aside_count_once(void **state)
 {
 	struct server *server = &array.server[0];
@@ -338,6 +352,7 @@ int main(void)
 		TEST(array_open_is_enabled_and_not_set_aside),
 		TEST(server_serves_walks_its_table),
 		TEST(server_failing_in_a_row_is_set_aside_longer),
+		TEST(server_that_was_well_for_long_begins_a_new_row),
 		TEST(server_failures_while_set_aside_count_once),
 		TEST(server_answer_on_another_port_leaves_it_set_aside),
 		TEST(server_blamed_as_a_whole_is_cleared_by_any_port),

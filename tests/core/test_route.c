@@ -230,9 +230,9 @@ static const struct failure failures[] = {
 	{ FIXED, 59531, false, REFUSED, NONE, 59531, 59531 },
 	{ FIXED, 135, false, TIMEOUT, NONE, 135, 135 },
 	{ FIXED, 135, false, UNREACHABLE, NONE, 0, 135 },
-	{ DYNAMIC, 5001, false, TIMEOUT, NONE, 0, 5002 },
+	{ DYNAMIC, 5001, false, TIMEOUT, NONE, 5001, 5002 },
 	{ DYNAMIC, 6001, false, UNREACHABLE, NONE, 0, 5001 },
-	{ DYNAMIC, 7777, false, TIMEOUT, NONE, 0, 7777 },
+	{ DYNAMIC, 7777, false, TIMEOUT, NONE, 7777, 7777 },
 	/* against the port only */
 	{ DYNAMIC, 5001, false, REFUSED, REFUSED, NOBODY, 0 },
 	{ DYNAMIC, 7777, false, REFUSED, REFUSED, NOBODY, 0 },
@@ -329,6 +329,10 @@ static void route_chain_of_failures_means_the_first_server_s_port(void **s)
 	assert_int_equal(route_failed(&router, &route, TIMEOUT, now_ms), NONE);
 	assert_int_equal(route.res.server->slot, 2);
 	assert_int_equal(route.port, 5003);
+	assert_int_equal(route.set_aside_ms, 1000);
+	assert_int_equal(route_failed(&router, &route, REFUSED, now_ms),
+			 REFUSED); /* the port only, this time */
+	assert_int_equal(route.set_aside_ms, 0);
 	end(&route);
 }
 
