@@ -120,6 +120,7 @@ static void pdu_length_takes_minor_version_1_and_ebcdic(void **state)
 	(void)state;
 	assert_int_equal(length_of("05010b03 10000000 4800"), 0x48);
 	assert_int_equal(length_of("05000b03 11000000 4800"), 0x48);
+	assert_int_equal(length_of("05000b03 01000000 0048"), 0x48);
 	assert_int_equal(length_of("05000b03 10000102 4800"), 0x48);
 }
 

@@ -128,6 +128,21 @@ static void a_tower_may_lack_its_address_floor(void **state)
 	assert_int_equal(tower.addr_offset, 0);
 }
 
+static void an_address_counts_only_as_the_fifth_floor(void **state)
+{
+	struct tower tower;
+
+	(void)state;
+	assert_int_equal(read_hex("0600 " SYNTAXES
+				  "0100 0b 0200 0000 0100 07 0200 1771 "
+				  "0100 11 0200 5300 0100 09 0400 0a000001",
+				  &tower),
+			 0);
+	assert_int_equal(tower.port, 6001);
+	assert_int_equal(tower.addr.family, 0);
+	assert_int_equal(tower.addr_offset, 0);
+}
+
 static void octets_behind_the_last_floor_are_padding(void **state)
 {
 	struct tower tower;
@@ -285,6 +300,7 @@ int main(void)
 		cmocka_unit_test(port_and_address_can_be_patched_in_place),
 		cmocka_unit_test(each_protocol_is_told_apart),
 		cmocka_unit_test(a_tower_may_lack_its_address_floor),
+		cmocka_unit_test(an_address_counts_only_as_the_fifth_floor),
 		cmocka_unit_test(octets_behind_the_last_floor_are_padding),
 		cmocka_unit_test(tower_read_refuses_what_is_no_tower),
 		cmocka_unit_test(every_truncated_tower_is_refused),
