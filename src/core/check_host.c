@@ -80,20 +80,23 @@ static void check_descriptors(const struct rules *rules)
 {
 	uint64_t connections = rules->conf->balancer.max_connections;
 	uint64_t need = 2 * connections + CHECK_DESCRIPTORS_SLACK;
+	uint64_t have = rules->host->descriptors;
+	struct finding *finding;
 
-	if (connections && need > rules->host->descriptors)
-		finding_mend(
-			rule_broken(rules, FINDING_WARNING, "descriptor-limit",
-				    WHERE("balancer", "max-connections"),
-				    "%" PRIu64 " connections take %" PRIu64
-				    " descriptors, and a process may have "
-				    "%" PRIu64,
-				    connections, need,
-				    rules->host->descriptors),
-			"raise the limit (LimitNOFILE), or write "
-			"max-connections = %" PRIu64,
-			(rules->host->descriptors - CHECK_DESCRIPTORS_SLACK) /
-				2);
+	if (!connections || need <= have)
+		return;
+	finding = rule_broken(rules, FINDING_WARNING, "descriptor-limit",
+			      WHERE("balancer", "max-connections"),
+			      "%" PRIu64 " connections take %" PRIu64
+			      " descriptors, and a process may have %" PRIu64,
+			      connections, need, have);
+	if (have >= CHECK_DESCRIPTORS_SLACK + 2)
+		finding_mend(finding,
+			     "raise the limit (LimitNOFILE), or write "
+			     "max-connections = %" PRIu64,
+			     (have - CHECK_DESCRIPTORS_SLACK) / 2);
+	else
+		finding_mend(finding, "raise the limit (LimitNOFILE)");
 }
 
 static unsigned count_sources(const struct conf_balancer *balancer,

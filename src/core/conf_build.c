@@ -99,13 +99,14 @@ static int find_entered(const struct build *build, const struct conf_kind *kind,
 }
 
 static void section_is_doubled(struct build *build, unsigned line,
-			       const struct place *place, const char *header)
+			       const struct place *place, const char *name)
 {
 	unsigned first =
 		build->origin->section[place->kind_index][place->index];
 
 	finding_mend(finding_add(build->out, FINDING_ERROR, "doubled-section",
-				 line, "[%s] stands in line %u already", header,
+				 line, "[%s%s%s] stands in line %u already",
+				 place->kind->name, *name ? " " : "", name,
 				 first),
 		     "join the two; upper and lower case are the same");
 }
@@ -164,8 +165,7 @@ static int enter_section(struct build *build, unsigned i)
 	known = find_entered(build, place.kind, place.kind_index, name);
 	if (known >= 0) {
 		place.index = (unsigned)known;
-		copy_lower(header, sizeof(header), section->name);
-		section_is_doubled(build, section->line, &place, header);
+		section_is_doubled(build, section->line, &place, name);
 	} else {
 		err = place_section(build, &place, section->line, name);
 		if (err)
