@@ -11,6 +11,7 @@
  * server's cost does not depend on how many ports there are.
  */
 #include "common.h"
+#include "mapper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -104,9 +105,19 @@ static void answer(struct peer *p, uint32_t got)
 		peer_close(p);
 }
 
+/* A balancer asks what is registered; its PDUs come whole. */
+static void answer_mapper(struct peer *p, uint32_t got)
+{
+	uint8_t out[MAPPER_ANSWER_MAX];
+	uint32_t len = mapper_answer((uint8_t *)sink.scratch, got, out);
+
+	if (!len || send(p->fd, out, len, MSG_NOSIGNAL) != len)
+		peer_close(p);
+}
+
 static void peer_first_read(struct peer *p)
 {
-	ssize_t n = recv(p->fd, sink.scratch, REQUEST_LEN, 0);
+	ssize_t n = recv(p->fd, sink.scratch, REQUESTS_MAX * REQUEST_LEN, 0);
 
 	if (n < 0 && errno == EAGAIN)
 		return;
@@ -117,6 +128,8 @@ static void peer_first_read(struct peer *p)
 		peer_watch(p, EPOLL_CTL_MOD, EPOLLOUT);
 	else if (p->mode == MODE_UP)
 		bulk_reader(p->fd);
+	else if (p->mode == RPC_VERSION)
+		answer_mapper(p, (uint32_t)n);
 	else
 		peer_close(p);
 }
@@ -132,6 +145,8 @@ static void peer_read(struct peer *p)
 		return;
 	if (n <= 0)
 		peer_close(p);
+	else if (p->mode == RPC_VERSION)
+		answer_mapper(p, (uint32_t)n);
 	else if (!up)
 		answer(p, (uint32_t)n);
 }

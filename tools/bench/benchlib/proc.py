@@ -1,5 +1,6 @@
 """What the kernel says of a process: CPU, memory, descriptors."""
 
+import contextlib
 import os
 import time
 
@@ -28,13 +29,20 @@ def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def listeners(pid):
-    """Listening TCP sockets of a process."""
+def sockets(pid):
+    """Inodes of a process's sockets."""
     inodes = set()
     for name in os.listdir(f"/proc/{pid}/fd"):
-        target = os.readlink(f"/proc/{pid}/fd/{name}")
-        if target.startswith("socket:["):
-            inodes.add(target[8:-1])
+        with contextlib.suppress(FileNotFoundError):    # closed meanwhile
+            target = os.readlink(f"/proc/{pid}/fd/{name}")
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    return inodes
+
+
+def listeners(pid):
+    """Listening TCP sockets of a process."""
+    inodes = sockets(pid)
     count = 0
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with open(table) as f:
