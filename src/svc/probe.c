@@ -72,7 +72,7 @@ static void take_answer(struct probe *probe)
 
 	server_answered(probe->server, EPM_PORT);
 	changed = announced_set(config->announced, probe->server->slot,
-			    talk->memory->found, talk->nfound);
+				talk->memory->found, talk->nfound);
 	if (changed < 0) {
 		say_fails(probe, err_text(changed));
 		return;

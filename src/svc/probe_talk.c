@@ -199,8 +199,7 @@ static void lookup_answered(struct talk *talk, struct bytes stub, bool little)
 	for (i = 0; i < reply.nentries; i++)
 		note_tower(talk, talk->memory->entry[i].tower);
 	/* Some servers end with a status and a handle that is not nil. */
-	if (reply.status || !reply.nentries ||
-	    epm_handle_is_nil(&reply.handle))
+	if (reply.status || !reply.nentries || epm_handle_is_nil(&reply.handle))
 		send_map(talk);
 	else
 		send_lookup(talk, &reply.handle);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -94,8 +95,7 @@ static void relay_ended(struct relay *relay, enum reason reason)
 static void begin_relay(struct rpc_conn *conn)
 {
 	struct svc_rpc *svc = conn->svc;
-	enum reason reason =
-		route_confirm(&svc->shared->router, &conn->route);
+	enum reason reason = route_confirm(&svc->shared->router, &conn->route);
 
 	conn->relay.ended = relay_ended;
 	if (!reason)
@@ -143,17 +143,21 @@ static void dial_or_refuse(struct rpc_conn *conn, enum reason reason)
 {
 	struct svc_rpc *svc = conn->svc;
 	struct router *router = &svc->shared->router;
+	char name[CONF_NAME_MAX];
 
 	while (reason || (reason = start_dial(conn))) {
 		enum reason cause = reason;
 		struct server *failed = conn->route.res.server;
+		unsigned slot = failed->slot;
 		bool is_announced = conn->route.kind == ROUTE_DYNAMIC;
 
+		/* Once the route lets go of it, its slot may be reused. */
+		memcpy(name, failed->name, sizeof(name));
 		reason = route_failed(router, &conn->route, cause,
 				      loop_now_ms(svc->loop));
-		rpc_log_failure(conn, failed, cause, reason);
+		rpc_log_failure(conn, name, cause, reason);
 		if (cause == REASON_CONNECT_REFUSED && is_announced)
-			svc->shared->ask_again(svc->shared->ctx, failed->slot);
+			svc->shared->ask_again(svc->shared->ctx, slot);
 		if (reason) {
 			refuse_routed(conn, reason);
 			return;

@@ -74,7 +74,7 @@ void rpc_log_refuse(struct svc_rpc *svc, const struct endpoint *client,
 	    log_number("port", port), log_text("reason", reason_name(reason)));
 }
 
-void rpc_log_failure(const struct rpc_conn *conn, const struct server *failed,
+void rpc_log_failure(const struct rpc_conn *conn, const char *failed,
 		     enum reason cause, enum reason outcome)
 {
 	const struct route *route = &conn->route;
@@ -82,7 +82,7 @@ void rpc_log_failure(const struct rpc_conn *conn, const struct server *failed,
 
 	if (route->set_aside_ms)
 		LOG(log, LOG_LEVEL_WARNING, "set-aside",
-		    log_text("server", failed->name),
+		    log_text("server", failed),
 		    log_number("port", route->failed_port),
 		    log_number("ms", route->set_aside_ms),
 		    log_text("reason", reason_name(cause)));
@@ -90,7 +90,7 @@ void rpc_log_failure(const struct rpc_conn *conn, const struct server *failed,
 		return;
 	LOG(log, LOG_LEVEL_NOTICE, "move",
 	    log_endpoint("client", &conn->client),
-	    log_number("port", route->dialled), log_text("from", failed->name),
+	    log_number("port", route->dialled), log_text("from", failed),
 	    log_text("to", route->res.server->name),
 	    log_text("reason", reason_name(cause)));
 }

@@ -15,8 +15,8 @@ void rpc_log_close(const struct rpc_conn *conn, enum reason reason,
 /* <client> NULL: nobody knows who it was. */
 void rpc_log_refuse(struct svc_rpc *svc, const struct endpoint *client,
 		    uint16_t port, enum reason reason);
-/* A dial to <failed> failed for <cause>; <outcome> as route_failed() said. */
-void rpc_log_failure(const struct rpc_conn *conn, const struct server *failed,
+/* A dial to the server named <failed> failed for <cause>; <outcome> as route_failed() said. */
+void rpc_log_failure(const struct rpc_conn *conn, const char *failed,
 		     enum reason cause, enum reason outcome);
 /* Still open while the balancer stops. */
 void rpc_log_left(const struct rpc_conn *conn, uint64_t now_ms);
