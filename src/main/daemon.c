@@ -9,7 +9,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon_priv.h"
@@ -311,6 +313,39 @@ static int start_threads(struct daemon *daemon)
 	return err;
 }
 
+/* The folder that a file is to be in, made if only it is missing. */
+static void make_folder(const char *file)
+{
+	char *folder = strdup(file);
+	char *slash = folder ? strrchr(folder, '/') : NULL;
+
+	if (slash && slash != folder) {
+		*slash = '\0';
+		(void)!mkdir(folder, 0750);
+	}
+	free(folder);
+}
+
+/* No two balancers for one state file (the listener holds the VIPs). One
+ * that cannot be had is no reason not to serve. */
+static int hold_state_file(struct daemon *daemon)
+{
+	const char *file = daemon->conf->balancer.state_file;
+	int err;
+
+	if (!file)
+		return 0;
+	make_folder(file);
+	err = instance_hold(daemon->log, 0, NULL, file, &daemon->instance);
+	if (!err || err == ERR_BUSY)
+		return err;
+	LOG(daemon->log, LOG_LEVEL_WARNING, "state-file-unusable",
+	    log_text("file", file), log_text("reason", err_text(err)),
+	    log_text("mend", "make its folder writable, or set [balancer] "
+			     "state-file = none"));
+	return 0;
+}
+
 /* Each step of the start, in order; the first that fails is named. */
 static int start(struct daemon *daemon)
 {
@@ -330,9 +365,7 @@ static int start(struct daemon *daemon)
 	if (err)
 		goto out;
 	step = "state file";
-	/* The listener holds the VIPs. */
-	err = instance_hold(daemon->log, 0, NULL, conf->balancer.state_file,
-			    &daemon->instance);
+	err = hold_state_file(daemon);
 	if (err)
 		goto out;
 	step = "tables";
