@@ -97,8 +97,8 @@ static void bound_and_connected_sockets_are_not_listeners(void **state)
 
 struct service {
 	const char *at;
-	int is_v6only;
 	const char *addr;
+	bool is_v6only;
 	bool is_served;
 };
 
@@ -106,22 +106,22 @@ static void wildcards_serve_what_they_cover(void **state)
 {
 	/* clang-format off */
 	static const struct service table[] = {
-		{ "10.9.0.1", 0, "10.9.0.1", true },
-		{ "10.9.0.1", 0, "10.9.0.2", false },
-		{ "0.0.0.0", 0, "10.9.0.1", true },
-		{ "0.0.0.0", 0, "fd09::1", false },
-		{ "::", 0, "fd09::1", true },
-		{ "::", 0, "10.9.0.1", true },
-		{ "::", 1, "fd09::1", true },
-		{ "::", 1, "10.9.0.1", false },
-		{ "fd09::1", 0, "fd09::1", true },
-		{ "fd09::1", 0, "fd09::2", false },
-		{ "fd09::1", 0, "10.9.0.1", false },
-		{ "10.9.0.1", 0, "0.0.0.0", true },
-		{ "fd09::1", 0, "::", true },
-		{ "fd09::1", 0, "0.0.0.0", false },
+		{ "10.9.0.1", "10.9.0.1", false, true },
+		{ "10.9.0.1", "10.9.0.2", false, false },
+		{ "0.0.0.0", "10.9.0.1", false, true },
+		{ "0.0.0.0", "fd09::1", false, false },
+		{ "::", "fd09::1", false, true },
+		{ "::", "10.9.0.1", false, true },
+		{ "::", "fd09::1", true, true },
+		{ "::", "10.9.0.1", true, false },
+		{ "fd09::1", "fd09::1", false, true },
+		{ "fd09::1", "fd09::2", false, false },
+		{ "fd09::1", "10.9.0.1", false, false },
+		{ "10.9.0.1", "0.0.0.0", false, true },
+		{ "fd09::1", "::", false, true },
+		{ "fd09::1", "0.0.0.0", false, false },
 		/* as IPv6 sees an IPv4 address (RFC 4291 2.5.5.2) */
-		{ "::ffff:10.9.0.1", 0, "10.9.0.1", true },
+		{ "::ffff:10.9.0.1", "10.9.0.1", false, true },
 	};
 	/* clang-format on */
 	size_t i;

@@ -31,26 +31,26 @@
 
 /* One combination; every test walks all that concern it. */
 struct setting {
-	enum conf_intercept way;
 	const char *name;
 	const char *vip;
+	enum conf_intercept way;
 	bool is_remote; /* the client is at the far end of the link */
 };
 
 /* clang-format off */
 static const struct setting settings[] = {
-	{ CONF_INTERCEPT_SOCKETS, "sockets", "127.9.0.1", false },
-	{ CONF_INTERCEPT_SOCKETS, "sockets", "::1", false },
-	{ CONF_INTERCEPT_SOCKETS, "sockets", NETNS_HERE4, true },
-	{ CONF_INTERCEPT_SOCKETS, "sockets", NETNS_HERE6, true },
-	{ CONF_INTERCEPT_SK_LOOKUP, "sk_lookup", "127.9.0.1", false },
-	{ CONF_INTERCEPT_SK_LOOKUP, "sk_lookup", "::1", false },
-	{ CONF_INTERCEPT_SK_LOOKUP, "sk_lookup", NETNS_HERE4, true },
-	{ CONF_INTERCEPT_SK_LOOKUP, "sk_lookup", NETNS_HERE6, true },
-	{ CONF_INTERCEPT_TPROXY, "tproxy", "127.9.0.1", false },
-	{ CONF_INTERCEPT_TPROXY, "tproxy", "::1", false },
-	{ CONF_INTERCEPT_TPROXY, "tproxy", NETNS_HERE4, true },
-	{ CONF_INTERCEPT_TPROXY, "tproxy", NETNS_HERE6, true },
+	{ "sockets", "127.9.0.1", CONF_INTERCEPT_SOCKETS, false },
+	{ "sockets", "::1", CONF_INTERCEPT_SOCKETS, false },
+	{ "sockets", NETNS_HERE4, CONF_INTERCEPT_SOCKETS, true },
+	{ "sockets", NETNS_HERE6, CONF_INTERCEPT_SOCKETS, true },
+	{ "sk_lookup", "127.9.0.1", CONF_INTERCEPT_SK_LOOKUP, false },
+	{ "sk_lookup", "::1", CONF_INTERCEPT_SK_LOOKUP, false },
+	{ "sk_lookup", NETNS_HERE4, CONF_INTERCEPT_SK_LOOKUP, true },
+	{ "sk_lookup", NETNS_HERE6, CONF_INTERCEPT_SK_LOOKUP, true },
+	{ "tproxy", "127.9.0.1", CONF_INTERCEPT_TPROXY, false },
+	{ "tproxy", "::1", CONF_INTERCEPT_TPROXY, false },
+	{ "tproxy", NETNS_HERE4, CONF_INTERCEPT_TPROXY, true },
+	{ "tproxy", NETNS_HERE6, CONF_INTERCEPT_TPROXY, true },
 };
 /* clang-format on */
 
@@ -936,10 +936,10 @@ static void body_routed(struct stage *stage)
 
 static void tproxy_serves_a_vip_that_is_only_routed_here(void **state)
 {
-	const struct setting v4 = { CONF_INTERCEPT_TPROXY, "tproxy", "10.9.7.7",
+	const struct setting v4 = { "tproxy", "10.9.7.7", CONF_INTERCEPT_TPROXY,
 				    true };
-	const struct setting v6 = { CONF_INTERCEPT_TPROXY, "tproxy",
-				    "fd09:7::7", true };
+	const struct setting v6 = { "tproxy", "fd09:7::7",
+				    CONF_INTERCEPT_TPROXY, true };
 
 	(void)state;
 	one_setting(&v4, body_routed);
@@ -1068,10 +1068,10 @@ static void body_wildcard(struct stage *stage)
 
 static void wildcard_is_for_plain_sockets(void **state)
 {
-	const struct setting v4 = { CONF_INTERCEPT_AUTO, "sockets", "0.0.0.0",
+	const struct setting v4 = { "sockets", "0.0.0.0", CONF_INTERCEPT_AUTO,
 				    true };
-	const struct setting v6 = { CONF_INTERCEPT_AUTO, "sockets",
-				    "::", true };
+	const struct setting v6 = { "sockets", "::", CONF_INTERCEPT_AUTO,
+				    true };
 
 	(void)state;
 	one_setting(&v4, body_wildcard);
