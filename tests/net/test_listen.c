@@ -938,8 +938,8 @@ static void tproxy_serves_a_vip_that_is_only_routed_here(void **state)
 {
 	const struct setting v4 = { "tproxy", "10.9.7.7", CONF_INTERCEPT_TPROXY,
 				    true };
-	const struct setting v6 = { CONF_INTERCEPT_TPROXY, "tproxy",
-				    "fd09:7::7", true };
+	const struct setting v6 = { "tproxy", "fd09:7::7",
+				    CONF_INTERCEPT_TPROXY, true };
 
 	(void)state;
 	one_setting(&v4, body_routed);
@@ -1070,8 +1070,8 @@ static void wildcard_is_for_plain_sockets(void **state)
 {
 	const struct setting v4 = { "sockets", "0.0.0.0", CONF_INTERCEPT_AUTO,
 				    true };
-	const struct setting v6 = { CONF_INTERCEPT_AUTO, "sockets",
-				    "::", true };
+	const struct setting v6 = { "sockets", "::", CONF_INTERCEPT_AUTO,
+				    true };
 
 	(void)state;
 	one_setting(&v4, body_wildcard);
