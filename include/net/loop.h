@@ -6,9 +6,9 @@
  * Units: milliseconds of the monotonic clock.
  *
  * A loop belongs to the thread that runs it; only loop_post() may be called
- * from another. Descriptors stand in an epoll set of the loop's own, which
- * libev watches as one: libev's tables span the highest descriptor of the
- * process in every loop, which thousands of idle connections would pay for.
+ * from another. Descriptors stand in an epoll set of the loop's own: libev's
+ * tables span the highest descriptor of the process in every loop, which
+ * thousands of idle connections would pay for.
  */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
@@ -65,7 +65,9 @@ void loop_again(struct loop *loop, struct loop_io *io);
 /* A one-shot timer; zero it first. */
 struct loop_timer {
 	void (*fire)(struct loop_timer *timer);
-	struct loop *loop; /* the loop's own */
+	struct loop *loop; /* the loop's own, as all that follows */
+	struct list node;
+	uint64_t due_ms;
 	_Alignas(8) unsigned char room[64];
 };
 
