@@ -102,24 +102,26 @@ static int keep_quiet(const char *format, ...)
 	return 0;
 }
 
-/* The dictionary of <load>'s octets; NULL if iniparser makes none. */
-static dictionary *parse(const struct load *load)
+/* What iniparser makes of <load>'s octets; *ini is NULL if that is nothing.
+ * -errno if it could not be handed over. */
+static int parse(const struct load *load, dictionary **ini)
 {
-	dictionary *ini = NULL;
 	char path[32];
-	int fd;
+	int fd, err;
 
+	*ini = NULL;
 	fd = memfd_create("mapilb-conf", MFD_CLOEXEC);
 	if (fd < 0)
-		return NULL;
-	if (write_all(fd, load->file, load->len) == 0) {
+		return -errno;
+	err = write_all(fd, load->file, load->len);
+	if (!err) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 		iniparser_set_error_callback(keep_quiet);
-		ini = iniparser_load(path);
+		*ini = iniparser_load(path);
 		iniparser_set_error_callback(NULL);
 	}
 	close(fd);
-	return ini;
+	return err;
 }
 
 static const char *ini_find(struct conf_texts *texts,
@@ -184,7 +186,9 @@ static int build(struct load *load, bool is_scanned, struct findings *out)
 				 out);
 		return err ? err : ERR_CONFIG;
 	}
-	texts.ini = parse(load);
+	err = parse(load, &texts.ini);
+	if (err)
+		return err;
 	if (!texts.ini) {
 		disagree(out, 1);
 		return ERR_CONFIG;
@@ -287,7 +291,7 @@ const char *load_text(const struct load *load, unsigned line,
 int load_conf(const char *path, struct findings *out, struct conf **conf)
 {
 	struct check_host host;
-	struct load *load;
+	struct load *load = NULL;
 	int err;
 
 	findings_init(out);

@@ -133,9 +133,10 @@ static void scan_bounds_a_line(void **state)
 	(void)state;
 	memset(text, 'x', sizeof(text));
 	text[0] = ';';
-	memcpy(text + CONF_LINE_MAX, "\r\n", 2);
+	text[CONF_LINE_MAX] = '\r';
+	text[CONF_LINE_MAX + 1] = '\n';
 	assert_int_equal(scan_octets(text, CONF_LINE_MAX + 2), 0);
-	memcpy(text + CONF_LINE_MAX, "x\n", 2);
+	text[CONF_LINE_MAX] = 'x';
 	assert_int_equal(scan_octets(text, CONF_LINE_MAX + 2), ERR_CONFIG);
 	assert_string_equal(found.at[0].code, "line-too-long");
 }
@@ -144,12 +145,12 @@ static void scan_bounds_a_line(void **state)
 static int scan_many(const char *head, const char *line, unsigned n)
 {
 	static char text[64 * 1024];
-	size_t len = strlen(head), each = strlen(line);
+	int len = snprintf(text, sizeof(text), "%s", head);
 
-	memcpy(text, head, len);
-	for (; n; n--, len += each)
-		memcpy(text + len, line, each);
-	return scan_octets(text, len);
+	for (; n; n--)
+		len += snprintf(text + len, sizeof(text) - (size_t)len, "%s",
+				line);
+	return scan_octets(text, (size_t)len);
 }
 
 static void scan_bounds_sections_and_keys(void **state)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -134,6 +135,29 @@ static void load_says_why_a_file_cannot_be_read(void **state)
 	assert_true(findings_have(&found, "no-vip"));
 }
 
+/* A reload when every descriptor is in use changes nothing. */
+static void load_without_descriptors_says_so(void **state)
+{
+	struct rlimit limit, few;
+	struct conf *conf = NULL;
+	int fd, err;
+
+	(void)state;
+	write_text(GOOD);
+	fd = dup(0);
+	assert_true(fd > 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur = (rlim_t)fd;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	err = load_conf(path, &found, &conf);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	close(fd);
+	assert_int_equal(err, -EMFILE);
+	assert_true(findings_have(&found, "unreadable"));
+	assert_null(conf);
+}
+
 static void load_takes_the_longest_line(void **state)
 {
 	static char text[2048];
@@ -144,8 +168,8 @@ static void load_takes_the_longest_line(void **state)
 	len = snprintf(text, sizeof(text), "[balancer]\nvip = 127.62.0.10 ;");
 	while (len < 11 + 1020)
 		text[len++] = 'x';
-	memcpy(text + len, "\r\n[rpc]\n", 8);
-	write_file(text, (size_t)len + 8);
+	len += snprintf(text + len, sizeof(text) - (size_t)len, "\r\n[rpc]\n");
+	write_file(text, (size_t)len);
 	findings_init(&found);
 	assert_int_equal(load_open(path, &found, &load), 0);
 	assert_int_equal(load_model(load)->rpc.ports, CONF_PORTS_DYNAMIC);
@@ -375,6 +399,7 @@ int main(void)
 		cmocka_unit_test(load_without_rpc_section_has_no_rpc),
 		cmocka_unit_test(load_says_what_is_wrong_in_the_order_of_lines),
 		cmocka_unit_test(load_says_why_a_file_cannot_be_read),
+		cmocka_unit_test(load_without_descriptors_says_so),
 		cmocka_unit_test(load_takes_the_longest_line),
 		cmocka_unit_test(scan_and_reader_never_disagree),
 		cmocka_unit_test(every_refused_allocation_is_survived),
