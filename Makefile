@@ -50,8 +50,8 @@ ifndef V
 endif
 .SECONDARY:
 .PHONY: all help packages packages-check demo check check-all check-unit \
-	check-lint check-conf check-e2e check-e2e-all lint format bench fuzz \
-	clean tests objects tidy FORCE
+	check-lint check-conf check-sim check-e2e check-e2e-all lint format \
+	bench fuzz clean tests objects tidy FORCE
 
 all: $(daemon) $(tools)
 
@@ -166,10 +166,12 @@ parts = @failed=; for part in $(1); do \
 	test -z "$$failed" || { echo "FAILED:$$failed" >&2; exit 1; }
 
 check: packages-check
-	$(call parts,check-unit check-lint check-conf check-e2e)
+	$(call parts,check-unit check-lint check-conf check-sim \
+		check-e2e)
 
 check-all: packages-check
-	$(call parts,check-unit check-lint check-conf check-e2e-all)
+	$(call parts,check-unit check-lint check-conf check-sim \
+		check-e2e-all)
 
 check-unit:
 	@$(MAKE) --no-print-directory -j2 all tests
@@ -184,6 +186,13 @@ check-lint:
 
 check-conf: all
 	@tests/conf/run $(BUILD)/mapilbd
+
+# The simulators, before anything is believed that they say.
+check-sim: all
+	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SAN="$(ASAN)" \
+		OPT="-O1 -g" all
+	@tests/sim/run $(BUILD)
+	@tests/sim/run $(BUILD)/asan
 
 check-e2e: all
 	@tests/e2e/run --pairwise --binary $(BUILD)/mapilbd

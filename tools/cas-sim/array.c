@@ -105,6 +105,7 @@ static int listen_on(struct process *process, uint16_t port)
 		return err;
 	}
 	process->is_listening = true;
+	process->is_dead = false;
 	return 0;
 }
 
@@ -188,6 +189,7 @@ void process_refuse(struct process *process)
 void process_kill(struct process *process)
 {
 	process_refuse(process);
+	process->is_dead = true;
 	while (!list_is_empty(&process->conns))
 		conn_kill(conn_at(process->conns.next));
 }

@@ -51,6 +51,7 @@ struct process {
 	enum service service;
 	uint16_t port;
 	bool is_listening;
+	bool is_dead; /* killed: it comes back as another one */
 	struct loop_io listener;
 	struct list conns;
 	struct assoc_table assoc;

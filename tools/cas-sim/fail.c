@@ -32,8 +32,7 @@ static void kill_all(struct server *server)
 		process_kill(&server->process[i]);
 }
 
-/* A process that nobody is connected to any more was killed, or might as
- * well have been: it comes back as a new one, on a new port. */
+/* What was killed comes back on a new port, if that is dynamic. */
 static void mend(struct server *server)
 {
 	int i;
@@ -41,8 +40,7 @@ static void mend(struct server *server)
 	server->has_no_emsmdb = false;
 	server_hang(server, false);
 	for (i = 0; i < SERVICE_COUNT; i++)
-		listen_again(&server->process[i],
-			     list_is_empty(&server->process[i].conns));
+		listen_again(&server->process[i], server->process[i].is_dead);
 }
 
 static void act(struct server *server, enum fail_action action)

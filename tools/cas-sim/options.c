@@ -71,14 +71,19 @@ static _Noreturn void refuse(const char *format, ...)
 	exit(2);
 }
 
-static uint16_t port_of(const char *text)
+static unsigned number_of(const char *text, unsigned most, const char *what)
 {
 	char *end;
-	unsigned long port = strtoul(text, &end, 10);
+	unsigned long number = strtoul(text, &end, 10);
 
-	if (*end || end == text || port == 0 || port > 65535)
-		refuse("%s is no port", text);
-	return (uint16_t)port;
+	if (*end || end == text || *text == '-' || !number || number > most)
+		refuse("%s is no %s from 1 to %u", text, what, most);
+	return (unsigned)number;
+}
+
+static uint16_t port_of(const char *text)
+{
+	return (uint16_t)number_of(text, 65535, "port");
 }
 
 static uint64_t time_of(const char *text)
@@ -269,7 +274,7 @@ static void option_take(int option, struct options *out, struct late *late)
 		late->base = optarg;
 		break;
 	case OPT_COUNT:
-		late->count = port_of(optarg);
+		late->count = number_of(optarg, SERVERS_MAX, "number");
 		break;
 	case OPT_EPM_PORT:
 		out->epm_port = port_of(optarg);
