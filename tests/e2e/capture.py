@@ -17,6 +17,7 @@ PDUS = {"bind": 11, "bind_ack": 12, "auth3": 16, "request": 0, "response": 2}
 DECODE = ["-o", "tcp.try_heuristic_first:TRUE", "-d",
           f"tcp.port=={balancers.RANGE.start}-{balancers.RANGE.stop - 1},"
           "dcerpc"]
+BETWEEN = "\x1f"		# messages have commas in them
 WARNING = 6291456		# tshark's number for an expert's warning
 FIELDS = {"number": "frame.number", "from4": "ip.src", "to4": "ip.dst",
           "from6": "ipv6.src", "to6": "ipv6.dst", "length": "tcp.len",
@@ -59,8 +60,9 @@ class Capture:
 
 def decode(path):
     """Every packet of a capture as tshark sees it.  A field that occurs
-    several times in a packet has its values separated by commas."""
-    argv = ["tshark", "-n", *DECODE, "-r", path, "-T", "fields"]
+    several times in a packet has its values separated by BETWEEN."""
+    argv = ["tshark", "-n", *DECODE, "-r", path, "-T", "fields", "-E",
+            "aggregator=" + BETWEEN]
     for field in FIELDS.values():
         argv += ["-e", field]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, text=True,
@@ -76,7 +78,7 @@ def pdu_counts(packets, address):
     types = []
     for packet in packets:
         if address in (packet.from4, packet.to4, packet.from6, packet.to6):
-            types += packet.types.split(",")
+            types += packet.types.split(BETWEEN)
     return {name: types.count(str(number)) for name, number in PDUS.items()}
 
 
@@ -85,8 +87,8 @@ def complaints(packets):
     message), of warnings on DCE/RPC and of whatever is malformed."""
     found = set()
     for packet in packets:
-        messages = zip(packet.severities.split(","),
-                       packet.messages.split(","))
+        messages = zip(packet.severities.split(BETWEEN),
+                       packet.messages.split(BETWEEN))
         found |= {(packet.types, packet.operations, message)
                   for severity, message in messages
                   if packet.malformed or
