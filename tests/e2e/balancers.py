@@ -102,7 +102,8 @@ class Process:
         self.lab = laboratory
         self.servers = servers
         self.process = None
-        laboratory.node(NODE, SOURCE, VIP)
+        laboratory.node(NODE, SOURCE)
+        laboratory.more(NODE, VIP)
 
     def target(self, client):
         return lab.address(VIP, self.family)

@@ -3,6 +3,7 @@
 Layer: tests/e2e.  Needs tshark, wireshark-common (dumpcap).
 """
 
+import collections
 import os
 import signal
 import subprocess
@@ -16,7 +17,16 @@ PDUS = {"bind": 11, "bind_ack": 12, "auth3": 16, "request": 0, "response": 2}
 DECODE = ["-o", "tcp.try_heuristic_first:TRUE", "-d",
           f"tcp.port=={balancers.RANGE.start}-{balancers.RANGE.stop - 1},"
           "dcerpc"]
+BETWEEN = "\x1f"		# messages have commas in them
 WARNING = 6291456		# tshark's number for an expert's warning
+FIELDS = {"number": "frame.number", "from4": "ip.src", "to4": "ip.dst",
+          "from6": "ipv6.src", "to6": "ipv6.dst", "length": "tcp.len",
+          "types": "dcerpc.pkt_type", "operations": "dcerpc.opnum",
+          "later": "tcp.reassembled_in", "malformed": "_ws.malformed",
+          "again": "tcp.analysis.retransmission",
+          "severities": "_ws.expert.severity",
+          "messages": "_ws.expert.message"}
+Packet = collections.namedtuple("Packet", FIELDS)
 
 
 class Capture:
@@ -48,41 +58,46 @@ class Capture:
         self.stop()
 
 
-def tshark(path, condition, *fields):
-    """The fields of every packet that meets a condition, as tuples."""
-    argv = ["tshark", "-n", *DECODE, "-r", path, "-Y", condition,
-            "-T", "fields"]
-    for field in fields:
+def decode(path):
+    """Every packet of a capture as tshark sees it.  A field that occurs
+    several times in a packet has its values separated by BETWEEN."""
+    argv = ["tshark", "-n", *DECODE, "-r", path, "-T", "fields", "-E",
+            "aggregator=" + BETWEEN]
+    for field in FIELDS.values():
         argv += ["-e", field]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           timeout=60, errors="replace")
     if done.returncode != 0:
         raise lab.LabError(f"tshark: {done.stderr.strip()}")
-    return [tuple(line.split("\t")) for line in done.stdout.splitlines()]
+    return [Packet(*line.split("\t")) for line in done.stdout.splitlines()]
 
 
-def pdu_counts(path, address):
+def pdu_counts(packets, address):
     """How many PDUs of each type passed to and from an address."""
-    field = "ipv6" if ":" in address else "ip"
-    rows = tshark(path, f"dcerpc && {field}.addr == {address}",
-                  "dcerpc.pkt_type")
-    types = [kind for row in rows for kind in row[0].split(",")]
+    types = []
+    for packet in packets:
+        if address in (packet.from4, packet.to4, packet.from6, packet.to6):
+            types += packet.types.split(BETWEEN)
     return {name: types.count(str(number)) for name, number in PDUS.items()}
 
 
-def complaints(path):
-    """What tshark holds against DCE/RPC packets: the set of (PDU types,
-    operations, message)."""
-    rows = tshark(path, "_ws.malformed || (dcerpc && "
-                  f"_ws.expert.severity >= {WARNING})", "dcerpc.pkt_type",
-                  "dcerpc.opnum", "_ws.expert.message")
-    return {(kind, operation, message) for kind, operation, messages in rows
-            for message in messages.split(",")}
+def complaints(packets):
+    """What tshark holds against packets: the set of (PDU types, operations,
+    message), of warnings on DCE/RPC and of whatever is malformed."""
+    found = set()
+    for packet in packets:
+        messages = zip(packet.severities.split(BETWEEN),
+                       packet.messages.split(BETWEEN))
+        found |= {(packet.types, packet.operations, message)
+                  for severity, message in messages
+                  if packet.malformed or
+                  (packet.types and int(severity or 0) >= WARNING)}
+    return found
 
 
-def undecoded(path):
+def undecoded(packets):
     """The numbers of packets with octets that are no DCE/RPC."""
-    rows = tshark(path, "tcp.len > 0 && !dcerpc && !tcp.reassembled_in && "
-                  "!tcp.analysis.retransmission", "frame.number")
-    return [row[0] for row in rows]
+    return [packet.number for packet in packets
+            if packet.length != "0" and not
+            (packet.types or packet.later or packet.again)]

@@ -162,20 +162,23 @@ class Lab:
                  "mcast_snooping", "0")
         self._ip("br", "link", "set", "br0", "up")
 
-    def node(self, name, *numbers):
-        """A namespace with one interface and an address of each family
-        for each number.  The first number is the node's main address."""
+    def node(self, name, number):
+        """A namespace with one interface and an address of each family."""
         self._namespace(name)
         ip("link", "add", "eth0", "netns", self.prefix + name, "type",
            "veth", "peer", "name", name, "netns", self.prefix + "br")
         self._ip("br", "link", "set", name, "master", "br0", "up")
         self._ip(name, "link", "set", "eth0", "up")
-        self.more(name, *numbers)
+        self._addresses(name, [number])
 
     def more(self, name, *numbers):
-        """Further addresses for a node."""
+        """Further addresses for a node, which it uses only when asked."""
+        self._addresses(name, numbers, "preferred_lft", "0")
+
+    def _addresses(self, name, numbers, *words):
+        words = " ".join(words)
         batch = "".join(f"addr add {v4(n)}/16 dev eth0\n"
-                        f"addr add {v6(n)}/64 dev eth0 nodad\n"
+                        f"addr add {v6(n)}/64 dev eth0 nodad {words}\n"
                         for n in numbers)
         subprocess.run(["ip", "-n", self.prefix + name, "-batch", "-"],
                        input=batch, text=True, check=True)

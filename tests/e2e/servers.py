@@ -75,7 +75,9 @@ def ports(layout, index):
     turn = index if layout == "swapped" else 0
     lines = [f"\trpc server port:{pipe} = {base + 1 + (i + turn) % 3}\n"
              for i, pipe in enumerate(PIPES)]
-    lines.append(f"\trpc server dynamic port range = {base + 10}-{base + 19}\n")
+    first = base + 10
+    lines.append("\trpc server dynamic port range = "
+                 f"{first}-{first + 9}\n")
     return "".join(lines)
 
 
