@@ -287,7 +287,7 @@ const char *load_text(const struct load *load, unsigned line,
 int load_conf(const char *path, struct findings *out, struct conf **conf)
 {
 	struct check_host host;
-	struct load *load;
+	struct load *load = NULL;
 	int err;
 
 	findings_init(out);

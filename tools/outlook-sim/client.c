@@ -238,12 +238,12 @@ void client_saw(struct client *client, struct link *link, struct bytes server)
 	if (!strcmp(name, client->home))
 		return;
 	if (!client->home[0]) {
-		strcpy(client->home, name);
+		memcpy(client->home, name, sizeof(client->home));
 	} else if (client->is_disturbed) {
-		strcpy(client->home, name);
+		memcpy(client->home, name, sizeof(client->home));
 		move(client, link);
 	} else {
-		strcpy(client->other, name);
+		memcpy(client->other, name, sizeof(client->other));
 		client->splits++;
 		client->swarm->counts.splits++;
 	}
