@@ -346,7 +346,9 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t ms)
 
 	loop_timer_stop(loop, timer);
 	timer->loop = loop;
-	timer->due_ms = loop->now_ms + ms;
+	/* Not before libev's own time, which is finer: it must be due when it
+	 * is asked. */
+	timer->due_ms = loop->now_ms + ms + 1;
 	list_init(&timer->node);
 	list_add(&loop->timers, &timer->node);
 	/* libev counts from its last look at the clock, which may be long

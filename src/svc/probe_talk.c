@@ -120,17 +120,6 @@ static void send_lookup(struct talk *talk, const struct epm_handle *handle)
 	send_request(talk, EPM_LOOKUP, &stub);
 }
 
-static bool is_wanted(const struct conf_rpc *rpc, const struct syntax *syntax)
-{
-	unsigned i;
-
-	for (i = 0; i < rpc->ninterfaces && !rpc->any_interface; i++) {
-		if (uuid_equal(&rpc->interface[i].uuid, &syntax->uuid))
-			return true;
-	}
-	return rpc->any_interface;
-}
-
 static bool is_found(const struct talk *talk, const struct syntax *syntax)
 {
 	unsigned i;
@@ -151,7 +140,7 @@ static void note_tower(struct talk *talk, struct bytes octets)
 	if (!octets.len || tower_read(octets, &tower))
 		return;
 	if (tower.protocol != TOWER_TCP || !tower.port ||
-	    !is_wanted(talk->rpc, &tower.interface) ||
+	    !conf_takes(talk->rpc, &tower.interface) ||
 	    talk->nfound == ANNOUNCED_MAX)
 		return;
 	talk->memory->found[talk->nfound++] = (struct announcement){
@@ -171,8 +160,11 @@ static void send_map(struct talk *talk)
 	const struct syntax *syntax;
 
 	talk->state = TALK_MAPPING;
+	/* One without a version cannot be asked for. */
 	while (talk->next_interface < rpc->ninterfaces &&
-	       is_found(talk, &rpc->interface[talk->next_interface]))
+	       (rpc->interface[talk->next_interface].major ==
+			CONF_ANY_VERSION ||
+		is_found(talk, &rpc->interface[talk->next_interface])))
 		talk->next_interface++;
 	if (talk->next_interface >= rpc->ninterfaces) {
 		finish(talk, NULL);

@@ -11,13 +11,15 @@ new unless a function takes one.
 import socket
 import struct
 
-from impacket.dcerpc.v5 import drsuapi, epm, nrpc, samr, transport, wkst
+from impacket.dcerpc.v5 import (drsuapi, epm, nrpc, rpcrt, samr, transport,
+                                wkst)
 from impacket.dcerpc.v5.dtypes import NULL
-from impacket.dcerpc.v5.rpcrt import (DCERPCException,
-                                      RPC_C_AUTHN_LEVEL_PKT_PRIVACY)
+from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_PKT_PRIVACY
 from impacket.uuid import uuidtup_to_bin
 
 import servers
+
+DCERPCException = rpcrt.DCERPCException   # what the cases catch
 
 SECONDS = 10			# no call may take longer
 BIND = 11			# ptype
