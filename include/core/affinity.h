@@ -103,6 +103,9 @@ bool affinity_confirm(struct affinity *affinity, struct reservation *res);
 MUST_CHECK int affinity_move(struct affinity *affinity, struct reservation *res,
 			     const struct affinity_chooser *chooser,
 			     uint64_t now_ms);
+/* One side of the connection has ended: it goes on, but it no longer holds
+ * the client where it is. */
+void affinity_ending(struct affinity *affinity, struct reservation *res);
 /* The connection is over, or never came to be. A second call does nothing. */
 void affinity_release(struct affinity *affinity, struct reservation *res,
 		      uint64_t now_ms);

@@ -47,6 +47,7 @@ struct route {
 	 * how long the failure set the server aside (0: it did not). */
 	uint16_t failed_port;
 	uint64_t set_aside_ms;
+	bool is_busy; /* not moved: it had live connections there */
 };
 
 /* Reserve and decide. REASON_NONE: route->res.server and route->port are to
@@ -67,6 +68,16 @@ enum reason route_confirm(struct router *router, struct route *route);
  */
 enum reason route_failed(struct router *router, struct route *route,
 			 enum reason cause, uint64_t now_ms);
+/*
+ * The client was not moved because it had live connections on the server
+ * (route->is_busy). Connections of a server that died are often known to
+ * have ended only a moment later: look again, once, then. As route_failed(),
+ * but nobody is blamed again.
+ */
+enum reason route_look_again(struct router *router, struct route *route,
+			     enum reason cause, uint64_t now_ms);
+/* One side has ended, the connection goes on. */
+void route_ending(struct router *router, struct route *route);
 void route_end(struct router *router, struct route *route, uint64_t now_ms);
 
 #endif

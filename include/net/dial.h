@@ -14,7 +14,6 @@
 /* All dials of one loop that wait equally long. */
 struct dialer {
 	struct loop *loop; /* borrowed */
-	uint64_t keepalive_ms;
 	struct tick_queue deadlines;
 	struct loop_timer timer;
 	bool timer_is_set;
@@ -35,8 +34,7 @@ struct dial {
 	void (*done)(struct dial *dial, enum reason reason);
 };
 
-void dialer_init(struct dialer *dialer, struct loop *loop, uint64_t timeout_ms,
-		 uint64_t keepalive_ms);
+void dialer_init(struct dialer *dialer, struct loop *loop, uint64_t timeout_ms);
 /* No dial may be under way. */
 void dialer_release(struct dialer *dialer);
 
@@ -51,8 +49,6 @@ void dial_event(struct dial *dial, unsigned events);
 /* Give up; <done> is not called. */
 void dial_cancel(struct dial *dial);
 
-/* TCP keep-alive probes after <keepalive_ms> of silence; 0 = leave off. */
-void dial_keepalive(int fd, uint64_t keepalive_ms);
 /* Why a connection failed, from errno. */
 enum reason dial_reason(int error);
 

@@ -29,7 +29,6 @@ struct listen_config {
 	const struct addr *vip;
 	unsigned nworkers;
 	enum conf_intercept way; /* auto: the first that passes the test */
-	uint64_t keepalive_ms;	 /* set on the sockets, inherited; 0 = off */
 	/* Ports never taken, whoever asks; copied. NULL: none. */
 	const struct portset *exclude;
 	struct log *log;

@@ -69,6 +69,9 @@ struct relay {
 	struct tick_entry idle;
 	uint64_t active_ms;
 	enum relay_end first_end; /* who ended first */
+	/* One side's stream has ended, the relay goes on for the other's.
+	 * Called at most once; must not end the relay. */
+	void (*ending)(struct relay *relay);
 	/* Both sockets are closed, nothing is held any more. Called once,
 	 * from the loop, never from relay_start(). */
 	void (*ended)(struct relay *relay, enum reason reason);
@@ -84,6 +87,9 @@ MUST_CHECK enum reason relay_start(struct relay_pool *pool, struct relay *relay,
 				   int client_fd, unsigned events);
 /* The pool's idle timeout changed: it holds for this relay too. */
 void relay_watch_idle(struct relay *relay);
+/* TCP keep-alive probes on both sides after <keepalive_ms> of silence; 0 =
+ * none. Costs calls to the kernel: for connections that stay. */
+void relay_keepalive(struct relay *relay, uint64_t keepalive_ms);
 /* End it: reset both sides, then <ended> with <reason>. */
 void relay_reset(struct relay *relay, enum reason reason);
 

@@ -4,9 +4,9 @@
  *
  * Layer: svc.
  *
- *	accepted --route--> connecting --dial--> relaying --> ended
- *	    |                   |  ^ next server
- *	    +---> refused <-----+--+
+ *	accepted --route--> connecting --dial--> young --5 s--> settled
+ *	    |                 |  ^ |               |               |
+ *	    +---> ended <-----+  +-+ next server   +----> ended <--+
  *
  * Each state is a list; one function changes the state. A connection lives
  * on one thread; what threads share (array, bindings, announced ports)

@@ -370,6 +370,18 @@ int affinity_move(struct affinity *affinity, struct reservation *res,
 	return err;
 }
 
+void affinity_ending(struct affinity *affinity, struct reservation *res)
+{
+	struct binding *binding = res->binding;
+	pthread_mutex_t *lock = &affinity->shard[binding->shard].lock;
+
+	pthread_mutex_lock(lock);
+	if (res->is_live && res->moves == binding->moves)
+		binding->live--;
+	res->is_live = false;
+	pthread_mutex_unlock(lock);
+}
+
 /* Nobody holds it any more: it waits for its client to come back, or ends. */
 static void let_go(struct shard *shard, struct binding *binding,
 		   uint64_t now_ms)

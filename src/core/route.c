@@ -110,25 +110,48 @@ static uint16_t blamed_port(const struct route *route, enum reason cause)
 	return cause == REASON_CONNECT_UNREACHABLE ? 0 : route->port;
 }
 
+/* To the next server, if the client may leave. */
+static enum reason move_on(struct router *router, struct route *route,
+			   enum reason cause, uint64_t now_ms)
+{
+	struct wish wish = { router, now_ms, route->owners, NULL };
+	struct affinity_chooser chooser = { choose, &wish, route->tried };
+	int err =
+		affinity_move(router->affinity, &route->res, &chooser, now_ms);
+
+	route->is_busy = err == ERR_BUSY;
+	if (err)
+		return cause;
+	route->why = "moved";
+	return find_port(router, route) ? REASON_NONE : REASON_STALE_PORT;
+}
+
 enum reason route_failed(struct router *router, struct route *route,
 			 enum reason cause, uint64_t now_ms)
 {
-	struct wish wish = { router, now_ms, route->owners, NULL };
-	struct affinity_chooser chooser = { choose, &wish, 0 };
 	struct server *server = route->res.server;
 
 	route->failed_port = route->port;
 	route->set_aside_ms = 0;
+	route->is_busy = false;
 	if (!speaks_against_server(route, cause))
 		return cause;
 	route->set_aside_ms =
 		server_failed(server, blamed_port(route, cause), now_ms);
 	route->tried |= server_bit(server);
-	chooser.except = route->tried;
-	if (affinity_move(router->affinity, &route->res, &chooser, now_ms))
-		return cause;
-	route->why = "moved";
-	return find_port(router, route) ? REASON_NONE : REASON_STALE_PORT;
+	return move_on(router, route, cause, now_ms);
+}
+
+enum reason route_look_again(struct router *router, struct route *route,
+			     enum reason cause, uint64_t now_ms)
+{
+	route->set_aside_ms = 0;
+	return move_on(router, route, cause, now_ms);
+}
+
+void route_ending(struct router *router, struct route *route)
+{
+	affinity_ending(router->affinity, &route->res);
 }
 
 void route_end(struct router *router, struct route *route, uint64_t now_ms)

@@ -275,7 +275,6 @@ static int make_listener(struct daemon *daemon)
 		.vip = conf->balancer.vip,
 		.nworkers = daemon->nworkers,
 		.way = conf->rpc.intercept,
-		.keepalive_ms = conf->rpc.keepalive_ms,
 		.exclude = &conf->rpc.exclude,
 		.log = daemon->log,
 		.attach = attach,

@@ -10,10 +10,6 @@
 
 #include "net/dial.h"
 
-/* How many probes of a dead peer, and how far apart. */
-#define PROBES	       6
-#define PROBE_APART_MS 10000
-
 enum reason dial_reason(int error)
 {
 	switch (error) {
@@ -42,18 +38,6 @@ static void set_option(int fd, int level, int name, int value)
 {
 	/* Each is an improvement, none a condition. */
 	(void)!setsockopt(fd, level, name, &value, sizeof(value));
-}
-
-void dial_keepalive(int fd, uint64_t keepalive_ms)
-{
-	int idle_s = (int)((keepalive_ms + 999) / 1000);
-
-	if (!keepalive_ms)
-		return;
-	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s);
-	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_APART_MS / 1000);
-	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
 }
 
 static void close_dial(struct dial *dial)
@@ -91,10 +75,9 @@ static void timer_fired(struct loop_timer *timer)
 	rearm(dialer);
 }
 
-void dialer_init(struct dialer *dialer, struct loop *loop, uint64_t timeout_ms,
-		 uint64_t keepalive_ms)
+void dialer_init(struct dialer *dialer, struct loop *loop, uint64_t timeout_ms)
 {
-	*dialer = (struct dialer){ .loop = loop, .keepalive_ms = keepalive_ms };
+	*dialer = (struct dialer){ .loop = loop };
 	tick_queue_init(&dialer->deadlines, timeout_ms);
 	dialer->timer.fire = timer_fired;
 }
@@ -137,7 +120,7 @@ static int bind_source(int fd, const struct addr *source)
 	return bind(fd, (struct sockaddr *)&sa, len) ? -errno : 0;
 }
 
-static int open_socket(const struct dialer *dialer, const struct endpoint *to)
+static int open_socket(const struct endpoint *to)
 {
 	int fd = socket(to->addr.family,
 			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -145,7 +128,6 @@ static int open_socket(const struct dialer *dialer, const struct endpoint *to)
 	if (fd < 0)
 		return -errno;
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	dial_keepalive(fd, dialer->keepalive_ms);
 	return fd;
 }
 
@@ -163,7 +145,7 @@ enum reason dial_start(struct dialer *dialer, struct dial *dial,
 		       struct loop_io *io, const struct endpoint *to,
 		       const struct addr *source)
 {
-	int fd = open_socket(dialer, to), err;
+	int fd = open_socket(to), err;
 
 	if (fd < 0)
 		return dial_reason(-fd);

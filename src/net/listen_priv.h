@@ -76,8 +76,7 @@ enum listen_flags { LISTEN_TRANSPARENT = 1 };
  * Open <n> listening sockets at <at> (port 0: the kernel chooses one, which
  * group->at then names). The address need not be here. -errno, nothing open.
  */
-MUST_CHECK int listen_group_open(const struct listener *listener,
-				 const struct endpoint *at, unsigned n,
+MUST_CHECK int listen_group_open(const struct endpoint *at, unsigned n,
 				 unsigned flags, struct listen_group *group);
 void listen_group_close(struct listen_group *group);
 

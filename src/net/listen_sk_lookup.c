@@ -119,8 +119,7 @@ static int open_group(struct listener *listener, uint8_t family)
 
 	if (group->n)
 		return 0;
-	err = listen_group_open(listener, &nowhere, listener->config.nworkers,
-				0, group);
+	err = listen_group_open(&nowhere, listener->config.nworkers, 0, group);
 	if (err)
 		return err;
 	first = (uint64_t)group->fd[0];

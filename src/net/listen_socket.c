@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "listen_priv.h"
-#include "net/dial.h"
 
 static int set_option(int fd, int level, int name)
 {
@@ -35,9 +34,8 @@ static int set_address_options(int fd, uint8_t family, unsigned flags)
 }
 
 /* Set here once, inherited by every connection: no call for each. */
-static int set_inherited_options(int fd, uint64_t keepalive_ms)
+static int set_inherited_options(int fd)
 {
-	dial_keepalive(fd, keepalive_ms);
 	return set_option(fd, IPPROTO_TCP, TCP_NODELAY);
 }
 
@@ -53,8 +51,7 @@ static int bind_and_listen(int fd, struct endpoint *at)
 	return endpoint_from_sockaddr(&sa, at);
 }
 
-static int open_one(const struct listener *listener, struct endpoint *at,
-		    bool is_grouped, unsigned flags)
+static int open_one(struct endpoint *at, bool is_grouped, unsigned flags)
 {
 	int fd = socket(at->addr.family,
 			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -68,7 +65,7 @@ static int open_one(const struct listener *listener, struct endpoint *at,
 	if (!err)
 		err = set_address_options(fd, at->addr.family, flags);
 	if (!err)
-		err = set_inherited_options(fd, listener->config.keepalive_ms);
+		err = set_inherited_options(fd);
 	if (!err)
 		err = bind_and_listen(fd, at);
 	if (!err)
@@ -77,13 +74,12 @@ static int open_one(const struct listener *listener, struct endpoint *at,
 	return err;
 }
 
-int listen_group_open(const struct listener *listener,
-		      const struct endpoint *at, unsigned n, unsigned flags,
+int listen_group_open(const struct endpoint *at, unsigned n, unsigned flags,
 		      struct listen_group *group)
 {
 	*group = (struct listen_group){ .at = *at };
 	while (group->n < n) {
-		int fd = open_one(listener, &group->at, n > 1, flags);
+		int fd = open_one(&group->at, n > 1, flags);
 
 		if (fd < 0) {
 			listen_group_close(group);

@@ -94,7 +94,7 @@ static int open_vip(struct listener *listener, unsigned vip, uint16_t port,
 	struct endpoint at = { .addr = listener->vip[vip], .port = port };
 	unsigned n = sockets->n;
 	struct listen_group group;
-	int err = listen_group_open(listener, &at, n, 0, &group);
+	int err = listen_group_open(&at, n, 0, &group);
 
 	if (err)
 		return err;

@@ -63,8 +63,7 @@ static int open_groups(struct listener *listener)
 		struct listen_group *group = &state->group[index_of(family)];
 
 		if (!group->n)
-			err = listen_group_open(listener, &nowhere,
-						config->nworkers,
+			err = listen_group_open(&nowhere, config->nworkers,
 						LISTEN_TRANSPARENT, group);
 	}
 	return err;

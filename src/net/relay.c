@@ -10,6 +10,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,6 +24,9 @@
 #define FULL_READS   2		 /* in a row before a flow is spliced */
 #define TURNS	     8		 /* of one relay before others have theirs */
 #define WORTH_SPLICE (16 * 1024) /* octets in a turn; below it copy again */
+
+#define PROBES	      6 /* of a dead peer, and how far apart */
+#define PROBE_APART_S 10
 
 /* What the other side would not take yet. */
 struct relay_kept {
@@ -40,6 +45,29 @@ void relay_close_reset(int fd)
 
 	(void)!setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(fd);
+}
+
+static void set_option(int fd, int level, int name, int value)
+{
+	/* Each is an improvement, none a condition. */
+	(void)!setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+void relay_keepalive(struct relay *relay, uint64_t keepalive_ms)
+{
+	int idle_s = (int)((keepalive_ms + 999) / 1000);
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		int fd = relay->side[i].io.fd;
+
+		set_option(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive_ms != 0);
+		if (!keepalive_ms)
+			continue;
+		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s);
+		set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_APART_S);
+		set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
+	}
 }
 
 static void drop_kept(struct relay_pool *pool, struct relay_side *side)
@@ -164,8 +192,10 @@ static enum reason flush_pipe(struct relay *relay, struct relay_side *from,
 
 static void note_end(struct relay *relay, struct relay_side *from)
 {
-	if (!other(relay, which(relay, from))->has_ended)
+	if (!other(relay, which(relay, from))->has_ended) {
 		relay->first_end = which(relay, from);
+		relay->ending(relay);
+	}
 	from->has_ended = true;
 	from->may_read = false;
 }

@@ -240,7 +240,7 @@ struct prober *prober_new(const struct prober_config *config)
 	prober->config = *config;
 	conf_hold(config->conf);
 	dialer_init(&prober->dialer, config->loop,
-		    config->conf->check.timeout_ms, 0);
+		    config->conf->check.timeout_ms);
 	for (slot = 0; slot < ARRAY_SLOTS; slot++)
 		init_probe(prober, &prober->probe[slot]);
 	follow_array(prober);

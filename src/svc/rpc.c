@@ -92,12 +92,42 @@ static void relay_ended(struct relay *relay, enum reason reason)
 	give_conn(conn);
 }
 
+static void relay_ending(struct relay *relay)
+{
+	struct rpc_conn *conn = list_entry(relay, struct rpc_conn, relay);
+
+	route_ending(&conn->svc->shared->router, &conn->route);
+}
+
+/* The young stand in the order in which they came. */
+static void settle_fired(struct loop_timer *timer)
+{
+	struct svc_rpc *svc = list_entry(timer, struct svc_rpc, settle);
+	uint64_t now = loop_now_ms(svc->loop);
+	struct list *young = &svc->state[RPC_YOUNG];
+
+	while (!list_is_empty(young)) {
+		struct rpc_conn *conn =
+			list_entry(young->next, struct rpc_conn, node);
+		uint64_t age_ms = now - conn->opened_ms;
+
+		if (age_ms < RPC_SETTLE_MS) {
+			loop_timer_set(svc->loop, timer,
+				       RPC_SETTLE_MS - age_ms);
+			return;
+		}
+		relay_keepalive(&conn->relay, svc->conf->rpc.keepalive_ms);
+		set_state(conn, RPC_SETTLED);
+	}
+}
+
 static void begin_relay(struct rpc_conn *conn)
 {
 	struct svc_rpc *svc = conn->svc;
 	enum reason reason = route_confirm(&svc->shared->router, &conn->route);
 
 	conn->relay.ended = relay_ended;
+	conn->relay.ending = relay_ending;
 	if (!reason)
 		reason = relay_start(&svc->relays, &conn->relay,
 				     conn->client_fd, conn->dial.events);
@@ -107,8 +137,10 @@ static void begin_relay(struct rpc_conn *conn)
 		refuse_routed(conn, reason);
 		return;
 	}
-	set_state(conn, RPC_RELAYING);
 	conn->opened_ms = loop_now_ms(svc->loop);
+	if (list_is_empty(&svc->state[RPC_YOUNG]))
+		loop_timer_set(svc->loop, &svc->settle, RPC_SETTLE_MS);
+	set_state(conn, RPC_YOUNG);
 	rpc_log_open(conn);
 }
 
@@ -138,31 +170,87 @@ static enum reason start_dial(struct rpc_conn *conn)
 					  &route->res, to.addr.family));
 }
 
+static void wait_to_look_again(struct rpc_conn *conn, enum reason cause)
+{
+	struct svc_rpc *svc = conn->svc;
+
+	conn->cause = cause;
+	conn->has_waited = true;
+	if (list_is_empty(&svc->waiting.head))
+		loop_timer_set(svc->loop, &svc->look_again, RPC_LOOK_AGAIN_MS);
+	tick_entry_init(&conn->relay.idle);
+	tick_queue_renew(&svc->waiting, &conn->relay.idle,
+			 loop_now_ms(svc->loop));
+	set_state(conn, RPC_WAITING);
+}
+
+/* Blame who is to blame; REASON_NONE: dial the next server. */
+static enum reason note_failure(struct rpc_conn *conn, enum reason cause)
+{
+	struct svc_rpc *svc = conn->svc;
+	struct server *failed = conn->route.res.server;
+	unsigned slot = failed->slot;
+	char name[CONF_NAME_MAX];
+	enum reason reason;
+
+	/* Once the route lets go of it, its slot may be reused. */
+	memcpy(name, failed->name, sizeof(name));
+	reason = route_failed(&svc->shared->router, &conn->route, cause,
+			      loop_now_ms(svc->loop));
+	rpc_log_failure(conn, name, cause, reason);
+	if (cause == REASON_CONNECT_REFUSED &&
+	    conn->route.kind == ROUTE_DYNAMIC)
+		svc->shared->ask_again(svc->shared->ctx, slot);
+	return reason;
+}
+
 /* Dial, and dial the next server where a failure is known at once. */
 static void dial_or_refuse(struct rpc_conn *conn, enum reason reason)
 {
-	struct svc_rpc *svc = conn->svc;
-	struct router *router = &svc->shared->router;
-	char name[CONF_NAME_MAX];
-
 	while (reason || (reason = start_dial(conn))) {
 		enum reason cause = reason;
-		struct server *failed = conn->route.res.server;
-		unsigned slot = failed->slot;
-		bool is_announced = conn->route.kind == ROUTE_DYNAMIC;
 
-		/* Once the route lets go of it, its slot may be reused. */
-		memcpy(name, failed->name, sizeof(name));
-		reason = route_failed(router, &conn->route, cause,
-				      loop_now_ms(svc->loop));
-		rpc_log_failure(conn, name, cause, reason);
-		if (cause == REASON_CONNECT_REFUSED && is_announced)
-			svc->shared->ask_again(svc->shared->ctx, slot);
-		if (reason) {
+		reason = note_failure(conn, cause);
+		if (!reason)
+			continue;
+		if (conn->route.is_busy && !conn->has_waited)
+			wait_to_look_again(conn, cause);
+		else
 			refuse_routed(conn, reason);
-			return;
-		}
+		return;
 	}
+}
+
+static void look_again(struct rpc_conn *conn)
+{
+	struct svc_rpc *svc = conn->svc;
+	struct server *failed = conn->route.res.server;
+	char name[CONF_NAME_MAX];
+	enum reason reason;
+
+	memcpy(name, failed->name, sizeof(name));
+	reason = route_look_again(&svc->shared->router, &conn->route,
+				  conn->cause, loop_now_ms(svc->loop));
+	rpc_log_failure(conn, name, conn->cause, reason);
+	if (reason) {
+		refuse_routed(conn, reason);
+		return;
+	}
+	set_state(conn, RPC_CONNECTING);
+	dial_or_refuse(conn, REASON_NONE);
+}
+
+static void look_again_fired(struct loop_timer *timer)
+{
+	struct svc_rpc *svc = list_entry(timer, struct svc_rpc, look_again);
+	uint64_t now = loop_now_ms(svc->loop), next;
+	struct tick_entry *entry;
+
+	while ((entry = tick_queue_take(&svc->waiting, now)))
+		look_again(list_entry(entry, struct rpc_conn, relay.idle));
+	next = tick_queue_next(&svc->waiting);
+	if (next != TICK_NEVER)
+		loop_timer_set(svc->loop, timer, next - now);
 }
 
 static void dial_done(struct dial *dial, enum reason reason)
@@ -315,19 +403,28 @@ void svc_rpc_detach(struct svc_rpc *svc, int fd)
 	}
 }
 
+static struct relay *relay_at(struct list *node)
+{
+	return &list_entry(node, struct rpc_conn, node)->relay;
+}
+
 void svc_rpc_reconfigure(struct svc_rpc *svc, struct conf *conf)
 {
+	uint64_t keepalive_ms = conf->rpc.keepalive_ms;
+	bool is_other = keepalive_ms != svc->conf->rpc.keepalive_ms;
 	struct list *node;
 
 	conf_drop(svc->conf);
 	svc->conf = conf_hold(conf);
 	svc->log->level = conf->balancer.log_level;
 	svc->dialer.deadlines.span_ms = conf->balancer.connect_timeout_ms;
-	svc->dialer.keepalive_ms = conf->rpc.keepalive_ms;
 	relay_pool_set_idle(&svc->relays, conf->rpc.idle_timeout_ms);
-	list_each (node, &svc->state[RPC_RELAYING]) {
-		relay_watch_idle(
-			&list_entry(node, struct rpc_conn, node)->relay);
+	list_each (node, &svc->state[RPC_YOUNG])
+		relay_watch_idle(relay_at(node));
+	list_each (node, &svc->state[RPC_SETTLED]) {
+		relay_watch_idle(relay_at(node));
+		if (is_other)
+			relay_keepalive(relay_at(node), keepalive_ms);
 	}
 }
 
@@ -336,16 +433,24 @@ void svc_rpc_stop(struct svc_rpc *svc)
 	svc->is_stopping = true;
 }
 
-void svc_rpc_reset(struct svc_rpc *svc, uint64_t slots, enum reason reason)
+static void reset_relays(struct list *state, uint64_t slots, enum reason reason)
 {
 	struct list *node, *spare;
 
-	list_each_safe (node, spare, &svc->state[RPC_RELAYING]) {
+	list_each_safe (node, spare, state) {
 		struct rpc_conn *conn = list_entry(node, struct rpc_conn, node);
 
 		if (server_bit(conn->server) & slots)
 			relay_reset(&conn->relay, reason);
 	}
+}
+
+void svc_rpc_reset(struct svc_rpc *svc, uint64_t slots, enum reason reason)
+{
+	struct list *node, *spare;
+
+	reset_relays(&svc->state[RPC_YOUNG], slots, reason);
+	reset_relays(&svc->state[RPC_SETTLED], slots, reason);
 	list_each_safe (node, spare, &svc->state[RPC_CONNECTING]) {
 		struct rpc_conn *conn = list_entry(node, struct rpc_conn, node);
 
@@ -354,23 +459,41 @@ void svc_rpc_reset(struct svc_rpc *svc, uint64_t slots, enum reason reason)
 			refuse_routed(conn, reason);
 		}
 	}
+	list_each_safe (node, spare, &svc->state[RPC_WAITING]) {
+		struct rpc_conn *conn = list_entry(node, struct rpc_conn, node);
+
+		if (server_bit(conn->server) & slots) {
+			tick_entry_cancel(&conn->relay.idle);
+			refuse_routed(conn, reason);
+		}
+	}
 }
 
 unsigned svc_rpc_open(const struct svc_rpc *svc)
 {
-	return svc->count[RPC_CONNECTING] + svc->count[RPC_RELAYING];
+	return svc->count[RPC_CONNECTING] + svc->count[RPC_WAITING] +
+	       svc->count[RPC_YOUNG] + svc->count[RPC_SETTLED];
+}
+
+/* Returns how many more lines may follow. */
+static unsigned log_list(struct svc_rpc *svc, struct list *state, unsigned most)
+{
+	struct list *node;
+
+	list_each (node, state) {
+		if (!most)
+			break;
+		rpc_log_left(list_entry(node, struct rpc_conn, node),
+			     loop_now_ms(svc->loop));
+		most--;
+	}
+	return most;
 }
 
 void svc_rpc_log_open(struct svc_rpc *svc, unsigned most)
 {
-	struct list *node;
-
-	list_each (node, &svc->state[RPC_RELAYING]) {
-		if (!most--)
-			return;
-		rpc_log_left(list_entry(node, struct rpc_conn, node),
-			     loop_now_ms(svc->loop));
-	}
+	most = log_list(svc, &svc->state[RPC_SETTLED], most);
+	log_list(svc, &svc->state[RPC_YOUNG], most);
 }
 
 static int init_parts(struct svc_rpc *svc, const struct svc_rpc_config *config)
@@ -384,8 +507,10 @@ static int init_parts(struct svc_rpc *svc, const struct svc_rpc_config *config)
 	svc->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (svc->spare_fd < 0)
 		return -errno;
-	dialer_init(&svc->dialer, svc->loop, conf->balancer.connect_timeout_ms,
-		    conf->rpc.keepalive_ms);
+	dialer_init(&svc->dialer, svc->loop, conf->balancer.connect_timeout_ms);
+	svc->settle.fire = settle_fired;
+	svc->look_again.fire = look_again_fired;
+	tick_queue_init(&svc->waiting, RPC_LOOK_AGAIN_MS);
 	return relay_pool_init(&svc->relays, svc->loop, config->most_pipes,
 			       conf->rpc.idle_timeout_ms);
 }
@@ -428,6 +553,8 @@ void svc_rpc_free(struct svc_rpc *svc)
 	list_each_safe (node, spare, &svc->listeners) {
 		drop_listener(svc, list_entry(node, struct rpc_listener, node));
 	}
+	loop_timer_stop(svc->loop, &svc->settle);
+	loop_timer_stop(svc->loop, &svc->look_again);
 	dialer_release(&svc->dialer);
 	relay_pool_release(&svc->relays);
 	pool_free(svc->conns);

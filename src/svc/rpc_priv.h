@@ -13,7 +13,19 @@
 #include "svc/rpc.h"
 #include "wire/epm.h"
 
-enum rpc_state { RPC_ACCEPTED, RPC_CONNECTING, RPC_RELAYING, RPC_ENDED };
+/* Most connections are look-ups that end at once. Those that stay are
+ * settled, and pay for what only they need: keep-alive probes. */
+enum rpc_state {
+	RPC_ACCEPTED,
+	RPC_CONNECTING,
+	RPC_WAITING, /* to look again whether the client may move */
+	RPC_YOUNG,
+	RPC_SETTLED,
+	RPC_ENDED,
+};
+
+#define RPC_SETTLE_MS	  5000
+#define RPC_LOOK_AGAIN_MS 30
 
 struct rpc_listener {
 	struct loop_io io;
@@ -36,6 +48,8 @@ struct rpc_conn {
 	struct endpoint client;
 	int client_fd;
 	enum rpc_state state;
+	enum reason cause; /* of the failure, while it waits */
+	bool has_waited;
 	uint64_t opened_ms;
 };
 
@@ -53,6 +67,9 @@ struct svc_rpc {
 	struct list listeners;
 	struct list state[RPC_ENDED];
 	unsigned count[RPC_ENDED + 1];
+	struct tick_queue waiting; /* by relay.idle, which is free then */
+	struct loop_timer look_again;
+	struct loop_timer settle; /* armed while connections are young */
 	int spare_fd; /* given up to refuse when there is none left */
 	bool is_stopping;
 	struct log_limit refusals[REASON_COUNT];

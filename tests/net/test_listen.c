@@ -27,7 +27,6 @@
 
 #define WORKERS	    2
 #define SOCKETS_MAX 4096
-#define KEEPALIVE   600000
 
 /* One combination; every test walks all that concern it. */
 struct setting {
@@ -132,7 +131,6 @@ static struct listen_config config_of(struct stage *stage)
 		.vip = &stage->vip,
 		.nworkers = WORKERS,
 		.way = stage->setting->way,
-		.keepalive_ms = KEEPALIVE,
 		.exclude = &stage->exclude,
 		.log = &stage->log,
 		.attach = attach,
@@ -335,8 +333,6 @@ static void body_inherit(struct stage *stage)
 	assert_true(client >= 0);
 	server = take(stage, &port, NULL);
 	assert_option(server, IPPROTO_TCP, TCP_NODELAY, 1);
-	assert_option(server, SOL_SOCKET, SO_KEEPALIVE, 1);
-	assert_option(server, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE / 1000);
 	close(client);
 	close(server);
 }

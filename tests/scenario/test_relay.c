@@ -28,6 +28,7 @@ struct play {
 	struct relay_pool pool;
 	struct relay relay;
 	int client, server; /* the peers' ends */
+	bool is_ending;
 	bool has_ended;
 	enum reason why;
 };
@@ -39,6 +40,15 @@ static void ended(struct relay *relay, enum reason why)
 	assert_false(play->has_ended);
 	play->has_ended = true;
 	play->why = why;
+}
+
+static void ending(struct relay *relay)
+{
+	struct play *play = list_entry(relay, struct play, relay);
+
+	assert_false(play->is_ending);
+	assert_false(play->has_ended);
+	play->is_ending = true;
 }
 
 static void begin(struct play *play, unsigned pipes, uint64_t idle_ms)
@@ -54,6 +64,7 @@ static void begin(struct play *play, unsigned pipes, uint64_t idle_ms)
 	play->client = client[0];
 	play->server = server[1];
 	play->relay.ended = ended;
+	play->relay.ending = ending;
 	play->relay.side[RELAY_SERVER].io.fd = server[0];
 	assert_int_equal(
 		loop_watch_edge(play->loop, &play->relay.side[RELAY_SERVER].io),
@@ -113,6 +124,7 @@ static void relay_passes_a_half_close_and_goes_on_the_other_way(void **state)
 	fake_loop_settle(play.loop);
 	expect_text(play.server, "last");
 	assert_int_equal(tcp_read(play.server, room, 8), 0);
+	assert_true(play.is_ending);
 	assert_false(play.has_ended);
 	tcp_write(play.server, "answer", 6);
 	fake_loop_settle(play.loop);
@@ -506,6 +518,7 @@ static void relay_reads_what_came_with_the_connect(void **state)
 	play.server = server[1];
 	tcp_write(play.server, "banner", 6);
 	play.relay.ended = ended;
+	play.relay.ending = ending;
 	play.relay.side[RELAY_SERVER].io.fd = server[0];
 	/* The edge was told before: only <events> knows of it. */
 	play.relay.side[RELAY_SERVER].io.ready = swallow;
