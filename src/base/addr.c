@@ -4,11 +4,11 @@
  * Layer: base.
  */
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/addr.h"
+#include "base/decimal.h"
 
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
@@ -43,10 +43,22 @@ int addr_parse(const char *text, struct addr *out)
 	return ERR_MALFORMED;
 }
 
+static void format_v4(const uint8_t octet[4], char *at)
+{
+	unsigned i;
+
+	for (i = 0; i < 4; i++) {
+		at += decimal_write(at, octet[i]);
+		*at++ = i < 3 ? '.' : '\0';
+	}
+}
+
 const char *addr_format(const struct addr *addr, char room[ADDR_TEXT_MAX])
 {
-	if (!addr->family ||
-	    !inet_ntop(addr->family, addr->octet, room, ADDR_TEXT_MAX))
+	if (addr->family == AF_INET)
+		format_v4(addr->octet, room);
+	else if (!addr->family ||
+		 !inet_ntop(addr->family, addr->octet, room, ADDR_TEXT_MAX))
 		memcpy(room, "none", sizeof("none"));
 	return room;
 }
@@ -134,12 +146,17 @@ bool prefix_has(const struct prefix *prefix, const struct addr *addr)
 const char *endpoint_format(const struct endpoint *ep,
 			    char room[ENDPOINT_TEXT_MAX])
 {
-	char addr[ADDR_TEXT_MAX];
 	bool is_v6 = ep->addr.family == AF_INET6;
+	size_t len;
 
-	snprintf(room, ENDPOINT_TEXT_MAX, "%s%s%s:%u", is_v6 ? "[" : "",
-		 addr_format(&ep->addr, addr), is_v6 ? "]" : "",
-		 (unsigned)ep->port);
+	room[0] = '[';
+	addr_format(&ep->addr, room + is_v6);
+	len = strlen(room);
+	if (is_v6)
+		room[len++] = ']';
+	room[len++] = ':';
+	len += decimal_write(room + len, ep->port);
+	room[len] = '\0';
 	return room;
 }
 

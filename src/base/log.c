@@ -3,10 +3,10 @@
  *
  * Layer: base.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "base/log.h"
 
 static const char *const level_name[] = {
@@ -86,8 +86,8 @@ static void put_field(struct builder *line, const struct log_field *field)
 		put_value(line, field->text);
 		break;
 	case LOG_FIELD_NUMBER:
-		snprintf(room, sizeof(room), "%" PRIu64, field->number);
-		put_text(line, room);
+		builder_put(line,
+			    bytes_of(room, decimal_write(room, field->number)));
 		break;
 	case LOG_FIELD_ADDR:
 		put_text(line, addr_format(field->addr, room));

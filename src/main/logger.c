@@ -24,6 +24,7 @@
 #define OUT_LEN	   (64 * 1024)
 #define PATIENCE_S 2 /* for the last lines */
 #define STAMP_LEN  40
+#define STAMP_MS   20 /* where its milliseconds stand */
 
 /* What stands before a line in a ring. */
 struct record {
@@ -45,6 +46,9 @@ struct logger {
 	_Atomic bool is_stopping;
 	bool is_started;
 	pthread_t thread;
+	time_t stamped_s;
+	size_t stamp_len;
+	char stamp[STAMP_LEN];
 	size_t out_len;
 	char out[OUT_LEN];
 	unsigned nsources;
@@ -87,15 +91,22 @@ static void write_out(struct logger *logger)
 	logger->out_len = 0;
 }
 
-static int stamp(char room[STAMP_LEN], const struct timespec *when)
+/* "2026-11-21T02:03:04.567Z "; all but the last digits change once a
+ * second. */
+static void stamp(struct logger *logger, const struct timespec *when)
 {
+	unsigned ms = (unsigned)(when->tv_nsec / 1000000);
 	struct tm tm;
-	size_t len;
 
-	gmtime_r(&when->tv_sec, &tm);
-	len = strftime(room, STAMP_LEN, "%Y-%m-%dT%H:%M:%S", &tm);
-	return (int)len + snprintf(room + len, STAMP_LEN - len, ".%03ldZ",
-				   when->tv_nsec / 1000000);
+	if (when->tv_sec != logger->stamped_s || !logger->stamp_len) {
+		gmtime_r(&when->tv_sec, &tm);
+		logger->stamp_len = strftime(logger->stamp, STAMP_LEN,
+					     "%Y-%m-%dT%H:%M:%S.000Z ", &tm);
+		logger->stamped_s = when->tv_sec;
+	}
+	logger->stamp[STAMP_MS] = (char)('0' + ms / 100);
+	logger->stamp[STAMP_MS + 1] = (char)('0' + ms / 10 % 10);
+	logger->stamp[STAMP_MS + 2] = (char)('0' + ms % 10);
 }
 
 static int priority_of(enum log_level level)
@@ -111,10 +122,16 @@ static int priority_of(enum log_level level)
 	return priority[level];
 }
 
+static void put_out(struct logger *logger, const char *at, size_t len)
+{
+	memcpy(logger->out + logger->out_len, at, len);
+	logger->out_len += len;
+}
+
 static void emit(struct logger *logger, const struct record *record,
 		 const char *line, size_t len)
 {
-	char when[STAMP_LEN];
+	const char *level = log_level_name(record->level);
 
 	if (logger->kind == CONF_LOG_SYSLOG) {
 		syslog(priority_of(record->level), "%.*s", (int)len, line);
@@ -122,11 +139,13 @@ static void emit(struct logger *logger, const struct record *record,
 	}
 	if (logger->out_len + len + 2 * STAMP_LEN > OUT_LEN)
 		write_out(logger);
-	stamp(when, &record->when);
-	logger->out_len += (size_t)snprintf(
-		logger->out + logger->out_len, OUT_LEN - logger->out_len,
-		"%s level=%s %.*s\n", when, log_level_name(record->level),
-		(int)len, line);
+	stamp(logger, &record->when);
+	put_out(logger, logger->stamp, logger->stamp_len);
+	put_out(logger, "level=", 6);
+	put_out(logger, level, strlen(level));
+	put_out(logger, " ", 1);
+	put_out(logger, line, len);
+	put_out(logger, "\n", 1);
 }
 
 static void emit_dropped(struct logger *logger, uint64_t lines)
