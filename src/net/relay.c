@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "net/relay.h"
@@ -130,11 +131,28 @@ static enum relay_end which(const struct relay *relay,
 	return side == &relay->side[RELAY_CLIENT] ? RELAY_CLIENT : RELAY_SERVER;
 }
 
+/*
+ * recv() and send() are points at which a thread may be cancelled, and the C
+ * library pays for that with every call. No thread of ours is ever
+ * cancelled: these two, which are most of what a relay does, go straight to
+ * the kernel.
+ */
+static ssize_t receive_now(int fd, void *at, size_t len)
+{
+	return syscall(SYS_recvfrom, fd, at, len, MSG_DONTWAIT, NULL, NULL);
+}
+
+static ssize_t send_now(int fd, const void *at, size_t len)
+{
+	return syscall(SYS_sendto, fd, at, len, MSG_NOSIGNAL | MSG_DONTWAIT,
+		       NULL, 0);
+}
+
 /* Write to <to>; how much it took. A short write blocks the side. */
 static size_t send_some(struct relay *relay, struct relay_side *to,
 			const uint8_t *at, size_t len, enum reason *why)
 {
-	ssize_t n = send(to->io.fd, at, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t n = send_now(to->io.fd, at, len);
 
 	if (n < 0) {
 		if (!would_block(errno))
@@ -223,7 +241,7 @@ static enum reason copy(struct relay *relay, struct relay_side *from,
 			struct relay_side *to)
 {
 	uint8_t *scratch = relay->pool->scratch;
-	ssize_t n = recv(from->io.fd, scratch, SCRATCH_LEN, MSG_DONTWAIT);
+	ssize_t n = receive_now(from->io.fd, scratch, SCRATCH_LEN);
 	enum reason why = note_read(relay, from, n, SCRATCH_LEN);
 	size_t taken;
 
