@@ -7,7 +7,8 @@ import threading
 import time
 
 import rpc
-from world import VIP, check, connect, ending, reset, run, scenario, until
+from world import (VIP, check, connect, ending, hold_syn, reset, run,
+                   scenario, until)
 
 TLS_HELLO = bytes.fromhex(
     '16030100c8010000c40303' + '5a' * 32 + '20' + '5b' * 32
@@ -148,7 +149,8 @@ class Firehose:
     SOME = 32 << 20
 
     def pour_some(self, sock):
-        """A stream whose octets say where they are."""
+        """When asked, a stream whose octets say where they are."""
+        rpc.receive(sock, 1)
         for at in range(0, self.SOME, 1 << 16):
             sock.sendall(struct.pack('>I', at) * (1 << 14))
         sock.close()
@@ -157,6 +159,7 @@ class Firehose:
 def is_whole(sock):
     """All of pour_some() came, in order."""
     sock.settimeout(20)
+    sock.sendall(b'?')
     for at in range(0, Firehose.SOME, 1 << 16):
         wanted = struct.pack('>I', at) * (1 << 14)
         if rpc.receive(sock, 1 << 16) != wanted:
@@ -222,9 +225,132 @@ def who_never_reads(here):
         until(lambda: len(here.lines('close', since, server='cas2',
                                      reason='client-reset')) == 40,
               '40 lines say client-reset')
+
+
+@scenario
+def pipes_refused(here):
+    here.sim('cas1')
+    here.start('cas1')
+    here.neighbours(fresh=False)
+    hose = Firehose(here, 'cas2')
+    here.join('cas2')
+    source = here.abuser()
     with here.case('without a descriptor for a pipe bulk is copied'):
-        sock = connect(hose.whole.port, here.abuser())
+        sock = connect(hose.whole.port, source)
+        until(lambda: hose.whole.accepted == 1, 'connected')
         here.limit_descriptors(here.highest_descriptor() + 1)
         check(is_whole(sock), 'octets were lost')
-        here.limit_descriptors(4096)
+        check(not here.pipes(), f'{here.pipes()} descriptors of pipes')
         sock.close()
+    with here.case('with one it is spliced'):
+        here.limit_descriptors()
+        check(is_whole(connect(hose.whole.port, source)), 'octets were lost')
+        check(here.pipes(), 'no pipe was used')
+
+
+class Fickle:
+    """A server that ends each connection in the way and at the moment that
+    the port says."""
+
+    def __init__(self, here, name):
+        address = here.address(name)
+        self.ways = {
+            'resets at once': reset,
+            'closes at once': lambda sock: sock.close(),
+            'resets after the first octet': self.after(1),
+            'resets in mid-PDU': self.after(30),
+            'answers half a PDU and resets': self.half(reset),
+            'answers half a PDU and closes': self.half(lambda s: s.close()),
+            'resets after the FIN': self.after_fin,
+        }
+        self.servers = {what: rpc.Server(address, 0, serve)
+                        for what, serve in self.ways.items()}
+        self.mapper = rpc.Mapper(address, [
+            rpc.tower(rpc.EMSMDB, server.port, address)
+            for server in self.servers.values()])
+
+    @staticmethod
+    def after(octets):
+        def serve(sock):
+            rpc.receive(sock, octets)
+            reset(sock)
+
+        return serve
+
+    @staticmethod
+    def half(end):
+        def serve(sock):
+            rpc.read_pdu(sock)
+            sock.sendall(rpc.bind_ack(1)[:30])
+            end(sock)
+
+        return serve
+
+    @staticmethod
+    def after_fin(sock):
+        while sock.recv(65536):
+            pass
+        reset(sock)
+
+
+def client_resets(here, port, delay_s, octets, has_finished):
+    """A client that resets after a while, having sent that much."""
+    sock = connect(port, here.abuser())
+    if octets:
+        sock.sendall(octets)
+    if has_finished:
+        sock.shutdown(socket.SHUT_WR)
+    time.sleep(delay_s)
+    reset(sock)
+
+
+@scenario
+def resets(here):
+    here.sim('cas1')
+    here.start('cas1')
+    here.neighbours()
+    fickle = Fickle(here, 'cas2')
+    here.join('cas2')
+    before = here.descriptors()
+    dynamic = rpc.port_of(VIP, '127.0.2.1')
+    for what, server in fickle.servers.items():
+        with here.case(f'a server {what}'):
+            since = here.mark()
+            sock = connect(server.port, here.abuser())
+            send_all(sock, rpc.bind(rpc.EMSMDB))
+            if 'FIN' in what:
+                sock.shutdown(socket.SHUT_WR)
+            end = ending(sock)
+            sock.close()
+            check(end == 'reset' or 'close' in what, f'the client was {end}')
+            line = here.wait_log('close', since, port=server.port)
+            check(line['reason'] in ('server-closed', 'server-reset'),
+                  f'{line}')
+    whole = rpc.bind()
+    with here.case('clients reset at every moment'):
+        for port in 135, dynamic:
+            for delay_ms in 0, 0.2, 0.5, 1, 2, 5, 20:
+                for octets in b'', whole[:1], whole[:30], whole, whole * 400:
+                    for has_finished in False, True:
+                        client_resets(here, port, delay_ms / 1000, octets,
+                                      has_finished)
+    with here.case('both sides reset at once'):
+        port = fickle.servers['resets after the first octet'].port
+        for step in range(50):
+            sock = connect(port, here.abuser())
+            send_all(sock, b'.')
+            time.sleep(step * 0.00005)
+            reset(sock)
+    with here.case('clients reset while the server is being dialled'):
+        hold_syn(here.address('cas2'))
+        since = here.mark()
+        port = fickle.servers['closes at once'].port
+        for step in range(20):
+            sock = connect(port, here.abuser())
+            time.sleep(step * 0.002)
+            reset(sock)
+        run('nft', 'flush', 'ruleset')
+    with here.case('nothing is left of all of them'):
+        until(lambda: here.descriptors() <= before + 20, 'descriptors')
+        until(lambda: len(here.lines('close')) + 20 > len(here.lines('open')),
+              'what was opened was closed')

@@ -86,6 +86,21 @@ def ending(sock, seconds=PATIENCE):
     return 'closed'
 
 
+def attempt(port, source):
+    """How a connection ends to which nothing is sent: 'refused', 'reset' or
+    'closed'."""
+    try:
+        sock = connect(port, source)
+    except ConnectionRefusedError:
+        return 'refused'
+    except ConnectionResetError:
+        return 'reset'
+    try:
+        return ending(sock)
+    finally:
+        sock.close()
+
+
 class Process:
     def __init__(self, name, words, folder, stdout=None, **more):
         self.name = name
@@ -220,12 +235,11 @@ class World:
         with open(self.conf, 'w') as file:
             file.write('\n'.join(lines) + '\n')
 
-    def start(self, *names, limits=(), **more):
-        """The daemon before <names>; ready."""
+    def start(self, *names, limits=(), wait=True, **more):
+        """The daemon before <names>; ready, where the log can be read."""
         for name in names:
             self.servers.setdefault(name, self.address(name))
         self.write_conf()
-        self.seen = 0
 
         def prepare():
             for what, value in limits:
@@ -239,7 +253,7 @@ class World:
                               self.folder, env=environ, preexec_fn=prepare,
                               **more)
         self.log_path = self.daemon.err
-        if 'stderr' not in more:
+        if wait and 'stderr' not in more:
             self.wait_log('ready')
 
     def lines(self, event=None, since=0, **fields):
@@ -301,12 +315,20 @@ class World:
     def descriptors(self):
         return len(os.listdir(f'/proc/{self.daemon.pid}/fd'))
 
+    def pipes(self):
+        """Descriptors of pipes that the daemon has."""
+        folder = f'/proc/{self.daemon.pid}/fd'
+        return sum(os.readlink(f'{folder}/{fd}').startswith('pipe:')
+                   for fd in os.listdir(folder))
+
     def highest_descriptor(self):
         return max(map(int, os.listdir(f'/proc/{self.daemon.pid}/fd')))
 
-    def limit_descriptors(self, most):
+    def limit_descriptors(self, most=None):
+        """None: as many as may be."""
+        _, hard = resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(self.daemon.pid, resource.RLIMIT_NOFILE,
-                         (most, most))
+                         (most or hard, hard))
 
     # clients
 
@@ -412,11 +434,14 @@ class World:
         with self.case('the neighbours noticed nothing'):
             self.end_neighbours()
         with self.case('the daemon ends well', all_well=False):
-            if self.daemon.is_up():
-                self.daemon.kill(signal.SIGTERM)
-            status = self.daemon.wait()
-            check(status == 0, f'exit status {status}')
-            self.no_report()
+            self.finish_daemon()
+
+    def finish_daemon(self):
+        if self.daemon.is_up():
+            self.daemon.kill(signal.SIGTERM)
+        status = self.daemon.wait()
+        check(status == 0, f'exit status {status}')
+        self.no_report()
 
 
 def matches(have, wanted):
@@ -431,3 +456,12 @@ def unshare_mounts():
     """Mounts of ours are nobody else's."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mount(b'none', b'/', None, 0x4000 | 0x40000, None)
+
+
+def hold_syn(address, *match):
+    """Connects to <address> are not answered."""
+    run('nft', 'add', 'table', 'inet', 'abuse')
+    run('nft', 'add', 'chain', 'inet', 'abuse', 'in',
+        '{ type filter hook input priority 0; }')
+    run('nft', 'add', 'rule', 'inet', 'abuse', 'in', 'ip', 'daddr', address,
+        'tcp', 'flags', 'syn', *match, 'drop')
