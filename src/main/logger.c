@@ -19,11 +19,12 @@
 #include "base/ring.h"
 #include "main/logger.h"
 
-#define RING_LEN   (256 * 1024)
-#define BATCH_MS   20 /* how long lines gather while they flow */
-#define OUT_LEN	   (64 * 1024)
-#define PATIENCE_S 2 /* for the last lines */
-#define STAMP_LEN  40
+#define RING_LEN    (256 * 1024)
+#define BATCH_MS    20 /* how long lines gather while they flow */
+#define OUT_LEN	    (64 * 1024)
+#define PATIENCE_S  2 /* for the last lines */
+#define STAMP_LEN   40
+#define DROPPED_LEN 80
 
 /* What stands before a line in a ring. */
 struct record {
@@ -45,6 +46,8 @@ struct logger {
 	_Atomic bool is_stopping;
 	bool is_started;
 	pthread_t thread;
+	uint64_t lost; /* lines that the target did not take */
+	bool is_torn;  /* of one of them it took the beginning */
 	size_t out_len;
 	char out[OUT_LEN];
 	unsigned nsources;
@@ -71,22 +74,6 @@ static void put_line(struct log *log, enum log_level level, struct bytes line)
 	wake_writer(source->logger);
 }
 
-static void write_out(struct logger *logger)
-{
-	size_t at = 0;
-
-	while (at < logger->out_len) {
-		ssize_t n = write(logger->fd, logger->out + at,
-				  logger->out_len - at);
-
-		if (n < 0 && errno != EINTR)
-			break; /* nobody reads us: nothing to tell it to */
-		if (n > 0)
-			at += (size_t)n;
-	}
-	logger->out_len = 0;
-}
-
 static int stamp(char room[STAMP_LEN], const struct timespec *when)
 {
 	struct tm tm;
@@ -96,6 +83,76 @@ static int stamp(char room[STAMP_LEN], const struct timespec *when)
 	len = strftime(room, STAMP_LEN, "%Y-%m-%dT%H:%M:%S", &tm);
 	return (int)len + snprintf(room + len, STAMP_LEN - len, ".%03ldZ",
 				   when->tv_nsec / 1000000);
+}
+
+static size_t put_stamped(char *room, size_t size, const struct record *record,
+			  const char *line, size_t len)
+{
+	char when[STAMP_LEN];
+
+	stamp(when, &record->when);
+	return (size_t)snprintf(room, size, "%s level=%s %.*s\n", when,
+				log_level_name(record->level), (int)len, line);
+}
+
+static int say_dropped(char room[DROPPED_LEN], struct record *record,
+		       uint64_t lines)
+{
+	*record = (struct record){ .level = LOG_LEVEL_WARNING };
+	clock_gettime(CLOCK_REALTIME, &record->when);
+	return snprintf(room, DROPPED_LEN, "event=log-dropped lines=%llu",
+			(unsigned long long)lines);
+}
+
+/* How many octets the target took: all, unless it is full or gone. */
+static size_t write_some(int fd, const char *at, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = write(fd, at + done, len - done);
+
+		if (n > 0)
+			done += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			break;
+	}
+	return done;
+}
+
+/* What could not be written before is told first, on a line of its own. */
+static bool own_up(struct logger *logger)
+{
+	char line[DROPPED_LEN], room[DROPPED_LEN + 2 * STAMP_LEN] = "\n";
+	size_t start = logger->is_torn, len, n;
+	struct record record;
+
+	if (!logger->lost)
+		return true;
+	len = (size_t)say_dropped(line, &record, logger->lost);
+	len = start + put_stamped(room + start, sizeof(room) - start, &record,
+				  line, len);
+	n = write_some(logger->fd, room, len);
+	if (n)
+		logger->is_torn = n < len && room[n - 1] != '\n';
+	if (n == len)
+		logger->lost = 0;
+	return n == len;
+}
+
+static void write_out(struct logger *logger)
+{
+	size_t len = logger->out_len, at = 0;
+
+	logger->out_len = 0;
+	if (!len)
+		return;
+	if (own_up(logger))
+		at = write_some(logger->fd, logger->out, len);
+	if (at)
+		logger->is_torn = logger->out[at - 1] != '\n';
+	for (; at < len; at++)
+		logger->lost += logger->out[at] == '\n';
 }
 
 static int priority_of(enum log_level level)
@@ -114,29 +171,23 @@ static int priority_of(enum log_level level)
 static void emit(struct logger *logger, const struct record *record,
 		 const char *line, size_t len)
 {
-	char when[STAMP_LEN];
-
 	if (logger->kind == CONF_LOG_SYSLOG) {
 		syslog(priority_of(record->level), "%.*s", (int)len, line);
 		return;
 	}
 	if (logger->out_len + len + 2 * STAMP_LEN > OUT_LEN)
 		write_out(logger);
-	stamp(when, &record->when);
-	logger->out_len += (size_t)snprintf(
-		logger->out + logger->out_len, OUT_LEN - logger->out_len,
-		"%s level=%s %.*s\n", when, log_level_name(record->level),
-		(int)len, line);
+	logger->out_len +=
+		put_stamped(logger->out + logger->out_len,
+			    OUT_LEN - logger->out_len, record, line, len);
 }
 
 static void emit_dropped(struct logger *logger, uint64_t lines)
 {
-	struct record record = { .level = LOG_LEVEL_WARNING };
-	char line[80];
-	int len = snprintf(line, sizeof(line), "event=log-dropped lines=%llu",
-			   (unsigned long long)lines);
+	struct record record;
+	char line[DROPPED_LEN];
+	int len = say_dropped(line, &record, lines);
 
-	clock_gettime(CLOCK_REALTIME, &record.when);
 	emit(logger, &record, line, (size_t)len);
 }
 
