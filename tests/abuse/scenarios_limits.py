@@ -17,6 +17,20 @@ def is_served(source):
         return None
 
 
+def still_open(socks):
+    """How many of them nobody has ended."""
+    n = 0
+    for sock in socks:
+        sock.setblocking(False)
+        try:
+            sock.recv(1)
+        except BlockingIOError:
+            n += 1
+        except ConnectionResetError:
+            pass
+    return n
+
+
 @scenario
 def descriptors_exhausted(here):
     """So few that even an accept fails."""
@@ -39,29 +53,14 @@ def descriptors_exhausted(here):
         until(lambda: refused(here, since, 'no-descriptors'),
               'a line says no-descriptors')
     with here.case('every connection that waits is told'):
-        for sock in kept:
-            sock.settimeout(3)
-        told = 0
-        for sock in kept:
-            sock.setblocking(False)
-        time.sleep(0.5)
-        for sock in kept:
-            try:
-                told += sock.recv(1) == b''
-            except BlockingIOError:
-                pass
-            except ConnectionResetError:
-                told += 1
-        told += len(sources) - len(kept)
-        # 30 descriptors hold 15 connections; the rest heard of it
-        check(told >= 100 - 15, f'only {told} of 100 were told')
+        # 30 descriptors hold 15 connections; the rest hears of it
+        until(lambda: len(sources) - still_open(kept) >= 85,
+              'the others are told')
     with here.case('no busy loop while it lasts'):
         began = here.cpu_s()
-        more = [connect(135, here.abuser()) for _ in range(0)]
         time.sleep(1)
         used_s = here.cpu_s() - began
         check(used_s < 0.5, f'{used_s} s of CPU in 1 s')
-        check(not more, 'none')
     with here.case('all is well when the others are gone'):
         for sock in kept:
             reset(sock)
@@ -100,14 +99,14 @@ def max_connections(here):
 
 @scenario
 def affinity_table_full(here):
-    here.settings['affinity']['entries'] = '6'
+    here.settings['affinity']['entries'] = '64'
     here.sim('cas1')
     here.start('cas1')
     here.neighbours(fresh=False)  # three clients
     with here.case('bindings in use are not given up: table-full'):
         since = here.mark()
-        kept = [connect(135, here.abuser()) for _ in range(3)]
-        until(lambda: len(here.lines('open', since)) >= 3, 'three more')
+        kept = [connect(135, here.abuser()) for _ in range(61)]
+        until(lambda: len(here.lines('open', since)) >= 61, 'the table is full')
         end = attempt(135, here.abuser())
         check(end == 'reset', f'the connection was {end}')
         here.wait_log('refuse', since, reason='table-full')

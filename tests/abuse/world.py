@@ -259,6 +259,8 @@ class World:
     def lines(self, event=None, since=0, **fields):
         """What the log says of <event>, each line a dictionary."""
         found = []
+        if not os.path.exists(self.log_path):
+            return found
         with open(self.log_path, errors='replace') as file:
             file.seek(since)
             for line in file:
@@ -279,8 +281,7 @@ class World:
 
     def wait_log(self, event, since=0, seconds=PATIENCE, **fields):
         def look():
-            check(self.daemon.is_up(),
-                  f'mapilbd ended: {self.tail(self.log_path)}')
+            self.is_up()
             return self.lines(event, since, **fields)
 
         return until(look, f'the log says event={event} {fields}',
@@ -355,10 +356,13 @@ class World:
         for other in self.others:
             until(lambda: other.calls or other.failure, 'a call is answered')
 
+    def is_up(self):
+        if not self.daemon.is_up():
+            raise Failure(f'mapilbd ended: {self.tail(self.log_path)}')
+
     def are_well(self):
         """Nobody noticed anything until now, and all still work."""
-        check(self.daemon.is_up(),
-              f'mapilbd ended: {self.tail(self.log_path)}')
+        self.is_up()
         for other in self.others:
             check(not other.failure, f'a neighbour noticed: {other.failure}')
             calls = other.calls
@@ -419,6 +423,8 @@ class World:
 
     @staticmethod
     def tail(path, lines=6):
+        if not os.path.exists(path):
+            return 'nothing'
         with open(path, errors='replace') as file:
             return '\n          '.join(file.read().splitlines()[-lines:])
 
@@ -440,6 +446,7 @@ class World:
         if self.daemon.is_up():
             self.daemon.kill(signal.SIGTERM)
         status = self.daemon.wait()
+        self.daemon = None
         check(status == 0, f'exit status {status}')
         self.no_report()
 
