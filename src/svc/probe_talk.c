@@ -15,6 +15,7 @@
 
 #define REQUEST_MAX    256
 #define ENTRIES_A_CALL 100
+#define TURN	       16 /* fragments before others have their turn */
 
 static void release(struct talk *talk)
 {
@@ -199,8 +200,7 @@ static void lookup_answered(struct talk *talk, struct bytes stub, bool little)
 	for (i = 0; i < reply.nentries; i++)
 		note_tower(talk, talk->memory->entry[i].tower);
 	/* Some servers end with a status and a handle that is not nil. */
-	if (reply.status || !reply.nentries ||
-	    epm_handle_is_nil(&reply.handle))
+	if (reply.status || !reply.nentries || epm_handle_is_nil(&reply.handle))
 		send_map(talk);
 	else
 		send_lookup(talk, &reply.handle);
@@ -315,6 +315,7 @@ static int read_fragment(struct talk *talk)
 
 static void read_answers(struct talk *talk)
 {
+	unsigned turns = 0;
 	struct pdu pdu;
 	int got;
 
@@ -333,6 +334,11 @@ static void read_answers(struct talk *talk)
 			return;
 		}
 		pdu_came(talk, &pdu);
+		/* A flood must not hold up the timer that ends it. */
+		if (++turns == TURN && talk->state != TALK_IDLE) {
+			loop_again(talk->loop, &talk->io);
+			return;
+		}
 	}
 }
 
@@ -342,7 +348,7 @@ static void talk_ready(struct loop_io *io, unsigned events)
 
 	if (talk->state == TALK_CONNECTING)
 		dial_event(&talk->dial, events);
-	else if (events & (LOOP_READ | LOOP_END))
+	else if (events & (LOOP_READ | LOOP_END | LOOP_AGAIN))
 		read_answers(talk);
 }
 
