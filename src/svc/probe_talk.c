@@ -152,9 +152,12 @@ static void note_tower(struct talk *talk, struct bytes octets)
 	if (!octets.len || tower_read(octets, &tower))
 		return;
 	if (tower.protocol != TOWER_TCP || !tower.port ||
-	    !is_wanted(talk->rpc, &tower.interface) ||
-	    talk->nfound == ANNOUNCED_MAX)
+	    !is_wanted(talk->rpc, &tower.interface))
 		return;
+	if (talk->nfound == ANNOUNCED_MAX) {
+		talk->left_out++;
+		return;
+	}
 	talk->memory->found[talk->nfound++] = (struct announcement){
 		.interface = tower.interface,
 		.port = tower.port,
@@ -371,6 +374,7 @@ void talk_start(struct talk *talk, const struct endpoint *to,
 	talk->memory = malloc(sizeof(*talk->memory));
 	talk->fragment_len = talk->stub_len = 0;
 	talk->rounds = talk->nfound = talk->next_interface = 0;
+	talk->left_out = 0;
 	talk->timer.fire = timer_fired;
 	talk->dial.done = dial_done;
 	talk->io.ready = talk_ready;
