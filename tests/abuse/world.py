@@ -405,7 +405,8 @@ class World:
             self.failed += 1
             self.say(False, name, began)
             steps = traceback.extract_tb(failure.__traceback__)
-            place = [step for step in steps if step.filename != __file__]
+            place = [step for step in steps
+                     if 'scenarios_' in step.filename]
             where = (place or steps)[-1]
             what = failure if isinstance(failure, Failure) else repr(failure)
             print(f'     {what}\n     at {os.path.basename(where.filename)}:'
