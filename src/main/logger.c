@@ -19,12 +19,14 @@
 #include "base/ring.h"
 #include "main/logger.h"
 
-#define RING_LEN   (256 * 1024)
-#define BATCH_MS   20 /* how long lines gather while they flow */
-#define OUT_LEN	   (64 * 1024)
-#define PATIENCE_S 2 /* for the last lines */
-#define STAMP_LEN  40
-#define STAMP_MS   20 /* where its milliseconds stand */
+#define RING_LEN    (256 * 1024)
+#define BATCH_MS    20 /* how long lines gather while they flow */
+#define OUT_LEN	    (64 * 1024)
+#define PATIENCE_S  2 /* for the last lines */
+#define STAMP_LEN   40
+#define STAMP_MS    20		    /* where its milliseconds stand */
+#define STAMPS_LEN  (2 * STAMP_LEN) /* time and level and line feed */
+#define DROPPED_LEN 80
 
 /* What stands before a line in a ring. */
 struct record {
@@ -49,6 +51,8 @@ struct logger {
 	time_t stamped_s;
 	size_t stamp_len;
 	char stamp[STAMP_LEN];
+	uint64_t lost; /* lines that the target did not take */
+	bool is_torn;  /* of one of them it took the beginning */
 	size_t out_len;
 	char out[OUT_LEN];
 	unsigned nsources;
@@ -75,22 +79,6 @@ static void put_line(struct log *log, enum log_level level, struct bytes line)
 	wake_writer(source->logger);
 }
 
-static void write_out(struct logger *logger)
-{
-	size_t at = 0;
-
-	while (at < logger->out_len) {
-		ssize_t n = write(logger->fd, logger->out + at,
-				  logger->out_len - at);
-
-		if (n < 0 && errno != EINTR)
-			break; /* nobody reads us: nothing to tell it to */
-		if (n > 0)
-			at += (size_t)n;
-	}
-	logger->out_len = 0;
-}
-
 /* "2026-11-21T02:03:04.567Z "; all but the last digits change once a
  * second. */
 static void stamp(struct logger *logger, const struct timespec *when)
@@ -109,6 +97,83 @@ static void stamp(struct logger *logger, const struct timespec *when)
 	logger->stamp[STAMP_MS + 2] = (char)('0' + ms % 10);
 }
 
+/* A whole line to <room>, which has STAMPS_LEN octets beyond <len>. */
+static size_t put_stamped(struct logger *logger, char *room,
+			  const struct record *record, const char *line,
+			  size_t len)
+{
+	const char *level = log_level_name(record->level);
+	char *at = room;
+
+	stamp(logger, &record->when);
+	at = mempcpy(at, logger->stamp, logger->stamp_len);
+	at = mempcpy(at, "level=", strlen("level="));
+	at = mempcpy(at, level, strlen(level));
+	*at++ = ' ';
+	at = mempcpy(at, line, len);
+	*at++ = '\n';
+	return (size_t)(at - room);
+}
+
+static int say_dropped(char room[DROPPED_LEN], struct record *record,
+		       uint64_t lines)
+{
+	*record = (struct record){ .level = LOG_LEVEL_WARNING };
+	clock_gettime(CLOCK_REALTIME, &record->when);
+	return snprintf(room, DROPPED_LEN, "event=log-dropped lines=%llu",
+			(unsigned long long)lines);
+}
+
+/* How many octets the target took: all, unless it is full or gone. */
+static size_t write_some(int fd, const char *at, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = write(fd, at + done, len - done);
+
+		if (n > 0)
+			done += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			break;
+	}
+	return done;
+}
+
+/* What could not be written before is told first, on a line of its own. */
+static bool own_up(struct logger *logger)
+{
+	char line[DROPPED_LEN], room[DROPPED_LEN + STAMPS_LEN] = "\n";
+	size_t start = logger->is_torn, len, n;
+	struct record record;
+
+	if (!logger->lost)
+		return true;
+	len = (size_t)say_dropped(line, &record, logger->lost);
+	len = start + put_stamped(logger, room + start, &record, line, len);
+	n = write_some(logger->fd, room, len);
+	if (n)
+		logger->is_torn = n < len && room[n - 1] != '\n';
+	if (n == len)
+		logger->lost = 0;
+	return n == len;
+}
+
+static void write_out(struct logger *logger)
+{
+	size_t len = logger->out_len, at = 0;
+
+	logger->out_len = 0;
+	if (!len)
+		return;
+	if (own_up(logger))
+		at = write_some(logger->fd, logger->out, len);
+	if (at)
+		logger->is_torn = logger->out[at - 1] != '\n';
+	for (; at < len; at++)
+		logger->lost += logger->out[at] == '\n';
+}
+
 static int priority_of(enum log_level level)
 {
 	static const int priority[] = {
@@ -122,40 +187,25 @@ static int priority_of(enum log_level level)
 	return priority[level];
 }
 
-static void put_out(struct logger *logger, const char *at, size_t len)
-{
-	memcpy(logger->out + logger->out_len, at, len);
-	logger->out_len += len;
-}
-
 static void emit(struct logger *logger, const struct record *record,
 		 const char *line, size_t len)
 {
-	const char *level = log_level_name(record->level);
-
 	if (logger->kind == CONF_LOG_SYSLOG) {
 		syslog(priority_of(record->level), "%.*s", (int)len, line);
 		return;
 	}
-	if (logger->out_len + len + 2 * STAMP_LEN > OUT_LEN)
+	if (logger->out_len + len + STAMPS_LEN > OUT_LEN)
 		write_out(logger);
-	stamp(logger, &record->when);
-	put_out(logger, logger->stamp, logger->stamp_len);
-	put_out(logger, "level=", 6);
-	put_out(logger, level, strlen(level));
-	put_out(logger, " ", 1);
-	put_out(logger, line, len);
-	put_out(logger, "\n", 1);
+	logger->out_len += put_stamped(logger, logger->out + logger->out_len,
+				       record, line, len);
 }
 
 static void emit_dropped(struct logger *logger, uint64_t lines)
 {
-	struct record record = { .level = LOG_LEVEL_WARNING };
-	char line[80];
-	int len = snprintf(line, sizeof(line), "event=log-dropped lines=%llu",
-			   (unsigned long long)lines);
+	struct record record;
+	char line[DROPPED_LEN];
+	int len = say_dropped(line, &record, lines);
 
-	clock_gettime(CLOCK_REALTIME, &record.when);
 	emit(logger, &record, line, (size_t)len);
 }
 

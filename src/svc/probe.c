@@ -43,6 +43,13 @@ static void say_answers(struct probe *probe)
 	LOG(config->log, LOG_LEVEL_NOTICE, "endpoint-mapper",
 	    log_text("server", probe->server->name),
 	    log_number("endpoints", probe->nports));
+	if (probe->talk.left_out)
+		LOG(config->log, LOG_LEVEL_WARNING, "announcements-left-out",
+		    log_text("server", probe->server->name),
+		    log_number("most", ANNOUNCED_MAX),
+		    log_number("left-out", probe->talk.left_out),
+		    log_text("mend", "name in [rpc] interfaces only those "
+				     "that clients use"));
 	if (!probe->nports)
 		LOG(config->log, LOG_LEVEL_WARNING, "nothing-announced",
 		    log_text("server", probe->server->name),

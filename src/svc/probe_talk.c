@@ -15,6 +15,7 @@
 
 #define REQUEST_MAX    256
 #define ENTRIES_A_CALL 100
+#define TURN	       16 /* fragments before others have their turn */
 
 static void release(struct talk *talk)
 {
@@ -140,9 +141,12 @@ static void note_tower(struct talk *talk, struct bytes octets)
 	if (!octets.len || tower_read(octets, &tower))
 		return;
 	if (tower.protocol != TOWER_TCP || !tower.port ||
-	    !conf_takes(talk->rpc, &tower.interface) ||
-	    talk->nfound == ANNOUNCED_MAX)
+	    !conf_takes(talk->rpc, &tower.interface))
 		return;
+	if (talk->nfound == ANNOUNCED_MAX) {
+		talk->left_out++;
+		return;
+	}
 	talk->memory->found[talk->nfound++] = (struct announcement){
 		.interface = tower.interface,
 		.port = tower.port,
@@ -306,6 +310,7 @@ static int read_fragment(struct talk *talk)
 
 static void read_answers(struct talk *talk)
 {
+	unsigned turns = 0;
 	struct pdu pdu;
 	int got;
 
@@ -324,6 +329,11 @@ static void read_answers(struct talk *talk)
 			return;
 		}
 		pdu_came(talk, &pdu);
+		/* A flood must not hold up the timer that ends it. */
+		if (++turns == TURN && talk->state != TALK_IDLE) {
+			loop_again(talk->loop, &talk->io);
+			return;
+		}
 	}
 }
 
@@ -333,7 +343,7 @@ static void talk_ready(struct loop_io *io, unsigned events)
 
 	if (talk->state == TALK_CONNECTING)
 		dial_event(&talk->dial, events);
-	else if (events & (LOOP_READ | LOOP_END))
+	else if (events & (LOOP_READ | LOOP_END | LOOP_AGAIN))
 		read_answers(talk);
 }
 
@@ -356,6 +366,7 @@ void talk_start(struct talk *talk, const struct endpoint *to,
 	talk->memory = malloc(sizeof(*talk->memory));
 	talk->fragment_len = talk->stub_len = 0;
 	talk->rounds = talk->nfound = talk->next_interface = 0;
+	talk->left_out = 0;
 	talk->timer.fire = timer_fired;
 	talk->dial.done = dial_done;
 	talk->io.ready = talk_ready;

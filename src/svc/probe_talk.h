@@ -51,6 +51,7 @@ struct talk {
 	uint32_t call_id;
 	unsigned rounds;
 	unsigned nfound;
+	unsigned left_out;	 /* for which <found> has no room */
 	unsigned next_interface; /* for ept_map */
 	/*
 	 * The conversation is over: <why> NULL and what was found (borrowed

@@ -1,0 +1,117 @@
+"""Limits that are reached, and what is left of it afterwards."""
+import resource
+import time
+
+import rpc
+from world import VIP, attempt, check, connect, reset, scenario, until
+
+
+def refused(here, since, reason):
+    return here.lines('refuse', since, reason=reason)
+
+
+def is_served(source):
+    try:
+        return rpc.port_of(VIP, source)
+    except (OSError, rpc.Gone):
+        return None
+
+
+def still_open(socks):
+    """How many of them nobody has ended."""
+    n = 0
+    for sock in socks:
+        sock.setblocking(False)
+        try:
+            sock.recv(1)
+        except BlockingIOError:
+            n += 1
+        except ConnectionResetError:
+            pass
+    return n
+
+
+@scenario
+def descriptors_exhausted(here):
+    """So few that even an accept fails."""
+    here.settings['balancer']['max-connections'] = '1000'
+    here.settings['check']['interval'] = '200ms'
+    here.settings['check']['timeout'] = '150ms'
+    here.sim('cas1')
+    here.start('cas1', limits=[(resource.RLIMIT_NOFILE, 4096)])
+    here.neighbours(fresh=False)
+    before = here.descriptors()
+    with here.case('none is left: refused, named no-descriptors'):
+        since = here.mark()
+        here.limit_descriptors(here.highest_descriptor() + 30)
+        kept, sources = [], [here.abuser() for _ in range(100)]
+        for source in sources:
+            try:
+                kept.append(connect(135, source))
+            except ConnectionResetError:
+                pass
+        until(lambda: refused(here, since, 'no-descriptors'),
+              'a line says no-descriptors')
+    with here.case('every connection that waits is told'):
+        # 30 descriptors hold 15 connections; the rest hears of it
+        until(lambda: len(sources) - still_open(kept) >= 85,
+              'the others are told')
+    with here.case('no busy loop while it lasts'):
+        began = here.cpu_s()
+        time.sleep(1)
+        used_s = here.cpu_s() - began
+        check(used_s < 0.5, f'{used_s} s of CPU in 1 s')
+    with here.case('all is well when the others are gone'):
+        for sock in kept:
+            reset(sock)
+        until(lambda: is_served(here.abuser()), 'a new client is served')
+        until(lambda: here.descriptors() <= before + 10, 'descriptors')
+        here.limit_descriptors()
+
+
+@scenario
+def max_connections(here):
+    here.settings['balancer']['max-connections'] = '60'
+    here.sim('cas1')
+    here.start('cas1')
+    here.neighbours(fresh=False)
+    with here.case('the next one is reset and named max-connections'):
+        since = here.mark()
+        kept = [connect(135, here.abuser()) for _ in range(60)]
+        line = here.wait_log('refuse', since, reason='max-connections')
+        check(line['client'].startswith('127.0.4.'), f'{line}')
+        end = attempt(135, here.abuser())
+        check(end == 'reset', f'the connection was {end}')
+    with here.case('lines of a flood are held back and counted'):
+        for _ in range(500):
+            attempt(135, '127.0.4.1')
+        lines = len(refused(here, since, 'max-connections'))
+        time.sleep(1)
+        attempt(135, '127.0.4.1')
+        line = here.wait_log('refuse-held-back', since,
+                             reason='max-connections')
+        check(lines < 500 and int(line['lines']) > 0, f'{lines}, {line}')
+    with here.case('all is well when the others are gone'):
+        for sock in kept:
+            sock.close()
+        until(lambda: is_served(here.abuser()), 'a new client is served')
+
+
+@scenario
+def affinity_table_full(here):
+    here.settings['affinity']['entries'] = '64'
+    here.sim('cas1')
+    here.start('cas1')
+    here.neighbours(fresh=False)  # three clients
+    with here.case('bindings in use are not given up: table-full'):
+        since = here.mark()
+        kept = [connect(135, here.abuser()) for _ in range(61)]
+        until(lambda: len(here.lines('open', since)) >= 61, 'the table is full')
+        end = attempt(135, here.abuser())
+        check(end == 'reset', f'the connection was {end}')
+        here.wait_log('refuse', since, reason='table-full')
+    with here.case('the least recently used one makes room'):
+        kept.pop().close()
+        until(lambda: is_served(here.abuser()), 'a new client is served')
+        for sock in kept:
+            sock.close()
