@@ -662,6 +662,31 @@ static void rpc_without_descriptors_refuses_each_client_once(void **state)
 	finish(&play);
 }
 
+/* Threads share descriptors: another may take the one that was given up. */
+static void rpc_whose_reserve_was_taken_waits_without_a_busy_loop(void **state)
+{
+	struct play play;
+	unsigned long before;
+	int fd;
+
+	(void)state;
+	begin_static(&play);
+	stage_serve(&play.stage, 0, MAILBOX);
+	fd = client(1, MAILBOX);
+	before = stage_limit_descriptors(3); /* below the reserve's number */
+	settle(&play);			     /* comes to an end */
+	expect_open(fd);
+	fake_loop_advance(play.stage.loop, 950);
+	stage_limit_descriptors(before);
+	assert_int_equal(logged(&play, "accept-rests", "reason=no-descriptors"),
+			 1);
+	fake_loop_advance(play.stage.loop, 100);
+	assert_int_equal(logged(&play, "open", "server=cas1"), 1);
+	expect_open(fd);
+	close(fd);
+	finish(&play);
+}
+
 static void rpc_without_a_descriptor_for_the_server_blames_nobody(void **state)
 {
 	struct play play;
@@ -1174,6 +1199,8 @@ int main(void)
 			rpc_that_stops_serves_bound_clients_and_no_others),
 		cmocka_unit_test(
 			rpc_without_descriptors_refuses_each_client_once),
+		cmocka_unit_test(
+			rpc_whose_reserve_was_taken_waits_without_a_busy_loop),
 		cmocka_unit_test(
 			rpc_without_a_descriptor_for_the_server_blames_nobody),
 		cmocka_unit_test(rpc_resets_both_sides_of_an_idle_connection),
