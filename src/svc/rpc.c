@@ -279,6 +279,7 @@ static bool accept_one(struct svc_rpc *svc, struct rpc_listener *from)
 	socklen_t len = sizeof(sa);
 	struct endpoint client = { 0 };
 	struct rpc_conn *conn;
+	uint16_t port;
 	int fd = accept4(from->io.fd, (struct sockaddr *)&sa, &len,
 			 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -288,16 +289,16 @@ static bool accept_one(struct svc_rpc *svc, struct rpc_listener *from)
 		close(fd);
 		return true;
 	}
+	port = dialled_port(from, fd);
 	conn = take_conn(svc);
 	if (!conn) {
-		rpc_log_refuse(svc, &client, from->port,
-			       REASON_MAX_CONNECTIONS);
+		rpc_log_refuse(svc, &client, port, REASON_MAX_CONNECTIONS);
 		relay_close_reset(fd);
 		return true;
 	}
 	conn->client = client;
 	conn->client_fd = fd;
-	serve(conn, dialled_port(from, fd));
+	serve(conn, port);
 	return true;
 }
 

@@ -631,6 +631,44 @@ static void rpc_that_stops_serves_bound_clients_and_no_others(void **state)
 	finish(&play);
 }
 
+static void rpc_refuses_more_than_max_connections(void **state)
+{
+	struct play play;
+	int fd, over, listening;
+
+	(void)state;
+	stage_begin(&play.stage);
+	begin(&play);
+	/* Another worker has the rest. */
+	play.shared.connections = MANY - 1;
+	listening = tcp_listen(STAGE_VIP, MAILBOX, NULL);
+	fcntl(listening, F_SETFL, O_NONBLOCK);
+	assert_int_equal(svc_rpc_attach(play.svc, listening, 0), 0);
+	stage_serve(&play.stage, 0, MAILBOX);
+	fd = client(1, MAILBOX);
+	over = client(2, MAILBOX);
+	settle(&play);
+	expect_open(fd);
+	expect_reset(over);
+	assert_int_equal(play.shared.connections, MANY);
+	assert_int_equal(
+		logged(&play, "refuse", "port=59531 reason=max-connections"),
+		1);
+	/* There is room again. */
+	close(fd);
+	fd = stage_accept(play.stage.listening[0][0]);
+	close(fd);
+	settle(&play);
+	over = client(2, MAILBOX);
+	settle(&play);
+	expect_open(over);
+	close(over);
+	play.shared.connections -= MANY - 1;
+	svc_rpc_detach(play.svc, listening);
+	close(listening);
+	finish(&play);
+}
+
 static void rpc_without_descriptors_refuses_each_client_once(void **state)
 {
 	struct play play;
@@ -1197,6 +1235,7 @@ int main(void)
 			rpc_follows_when_a_pending_connect_is_refused_later),
 		cmocka_unit_test(
 			rpc_that_stops_serves_bound_clients_and_no_others),
+		cmocka_unit_test(rpc_refuses_more_than_max_connections),
 		cmocka_unit_test(
 			rpc_without_descriptors_refuses_each_client_once),
 		cmocka_unit_test(
