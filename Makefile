@@ -32,6 +32,8 @@ bench_src  := $(wildcard tools/bench/*.c)
 test_src   := $(wildcard tests/*/test_*.c)
 fuzz_src   := $(wildcard tests/fuzz/fuzz_*.c)
 help_src   := $(wildcard tests/helper/*.c)
+stage_src  := $(filter-out tests/scenario/test_%,$(wildcard \
+		tests/scenario/*.c))
 
 obj	    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 lib	   := $(BUILD)/libmapilb.a
@@ -124,7 +126,7 @@ $(filter-out $(scenarios),$(tests)): $(BUILD)/tests/%: \
 
 # Scenarios play on the fake loop, which stands in for the real one.
 $(scenarios): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
-		$(BUILD)/obj/tests/scenario/fake_loop.o \
+		$(call obj,$(stage_src)) \
 		$(call obj,$(help_src)) $(lib)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(WRAP) -o $@ $^ -lcmocka $(LDLIBS)

@@ -17,7 +17,8 @@
 #include "rpc_log.h"
 #include "rpc_priv.h"
 
-#define ACCEPTS 32 /* of one listener before others have their turn */
+#define ACCEPTS 32  /* of one listener before others have their turn */
+#define REST_MS 100 /* of one that cannot accept */
 
 static void set_state(struct rpc_conn *conn, enum rpc_state state)
 {
@@ -305,20 +306,59 @@ static uint16_t dialled_port(const struct rpc_listener *from, int fd)
 	return local.port;
 }
 
-/*
- * No descriptor is left, and the connection that waits would wake us for
- * ever: the spare descriptor lets it in, to be told.
- */
-static void refuse_without_descriptor(struct svc_rpc *svc, int listening)
+/* Whoever waits there would wake us for ever: look again in a moment. */
+static void rest(struct rpc_listener *from, enum reason reason)
 {
-	int fd;
+	struct svc_rpc *svc = from->svc;
+
+	loop_unwatch(svc->loop, &from->io);
+	loop_timer_set(svc->loop, &from->rest, REST_MS);
+	rpc_log_rest(svc, REST_MS, reason);
+}
+
+static void rest_over(struct loop_timer *timer)
+{
+	struct rpc_listener *from =
+		list_entry(timer, struct rpc_listener, rest);
+
+	if (loop_watch_level(from->svc->loop, &from->io))
+		rest(from, REASON_NO_MEMORY);
+}
+
+/*
+ * No descriptor is left: the spare one lets the connection in that waits, to
+ * be told. Another thread may be faster and take it. True: go on.
+ */
+static bool refuse_without_descriptor(struct rpc_listener *from)
+{
+	struct svc_rpc *svc = from->svc;
+	int fd, error;
 
 	close(svc->spare_fd);
-	fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+	fd = accept4(from->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	error = errno;
 	if (fd >= 0)
 		relay_close_reset(fd);
 	svc->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	rpc_log_refuse(svc, NULL, 0, REASON_NO_DESCRIPTORS);
+	if (fd >= 0)
+		rpc_log_refuse(svc, NULL, from->port, REASON_NO_DESCRIPTORS);
+	else if (error != EAGAIN) /* nobody waits */
+		rest(from, REASON_NO_DESCRIPTORS);
+	return fd >= 0;
+}
+
+static bool accept_failed(struct rpc_listener *from, int error)
+{
+	switch (error) {
+	case EMFILE:
+	case ENFILE:
+		return refuse_without_descriptor(from);
+	case ENOMEM:
+	case ENOBUFS:
+		rest(from, REASON_NO_MEMORY);
+		return false;
+	}
+	return error == ECONNABORTED;
 }
 
 static bool accept_one(struct svc_rpc *svc, struct rpc_listener *from)
@@ -327,28 +367,26 @@ static bool accept_one(struct svc_rpc *svc, struct rpc_listener *from)
 	socklen_t len = sizeof(sa);
 	struct endpoint client = { 0 };
 	struct rpc_conn *conn;
+	uint16_t port;
 	int fd = accept4(from->io.fd, (struct sockaddr *)&sa, &len,
 			 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE)
-			refuse_without_descriptor(svc, from->io.fd);
-		return errno == ECONNABORTED;
-	}
+	if (fd < 0)
+		return accept_failed(from, errno);
 	if (endpoint_from_sockaddr(&sa, &client)) {
 		close(fd);
 		return true;
 	}
+	port = dialled_port(from, fd);
 	conn = take_conn(svc);
 	if (!conn) {
-		rpc_log_refuse(svc, &client, from->port,
-			       REASON_MAX_CONNECTIONS);
+		rpc_log_refuse(svc, &client, port, REASON_MAX_CONNECTIONS);
 		relay_close_reset(fd);
 		return true;
 	}
 	conn->client = client;
 	conn->client_fd = fd;
-	serve(conn, dialled_port(from, fd));
+	serve(conn, port);
 	return true;
 }
 
@@ -373,6 +411,7 @@ int svc_rpc_attach(struct svc_rpc *svc, int fd, uint16_t port)
 	from->svc = svc;
 	from->port = port;
 	from->io = (struct loop_io){ .fd = fd, .ready = listener_ready };
+	from->rest.fire = rest_over;
 	err = loop_watch_level(svc->loop, &from->io);
 	if (err) {
 		free(from);
@@ -385,6 +424,7 @@ int svc_rpc_attach(struct svc_rpc *svc, int fd, uint16_t port)
 
 static void drop_listener(struct svc_rpc *svc, struct rpc_listener *from)
 {
+	loop_timer_stop(svc->loop, &from->rest);
 	loop_unwatch(svc->loop, &from->io);
 	list_remove(&from->node);
 	free(from);

@@ -8,6 +8,7 @@
 /* Refusals of one kind and worker: a flood of them tells nothing new. */
 #define REFUSALS      100
 #define REFUSALS_SPAN 1000 /* ms */
+#define RESTS_SPAN    1000
 
 void rpc_log_init(struct svc_rpc *svc)
 {
@@ -18,6 +19,17 @@ void rpc_log_init(struct svc_rpc *svc)
 			.burst = REFUSALS,
 			.span_ms = REFUSALS_SPAN,
 		};
+	svc->rests = (struct log_limit){ .burst = 1, .span_ms = RESTS_SPAN };
+}
+
+void rpc_log_rest(struct svc_rpc *svc, uint64_t ms, enum reason reason)
+{
+	uint64_t held_back;
+
+	if (log_limit_pass(&svc->rests, loop_now_ms(svc->loop), &held_back))
+		LOG(svc->log, LOG_LEVEL_WARNING, "accept-rests",
+		    log_number("ms", ms),
+		    log_text("reason", reason_name(reason)));
 }
 
 void rpc_log_open(const struct rpc_conn *conn)

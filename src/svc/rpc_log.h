@@ -15,6 +15,8 @@ void rpc_log_close(const struct rpc_conn *conn, enum reason reason,
 /* <client> NULL: nobody knows who it was. */
 void rpc_log_refuse(struct svc_rpc *svc, const struct endpoint *client,
 		    uint16_t port, enum reason reason);
+/* Clients wait, because a listener cannot accept for <ms>. */
+void rpc_log_rest(struct svc_rpc *svc, uint64_t ms, enum reason reason);
 /* A dial to the server named <failed> failed for <cause>; <outcome> as route_failed() said. */
 void rpc_log_failure(const struct rpc_conn *conn, const char *failed,
 		     enum reason cause, enum reason outcome);

@@ -30,7 +30,8 @@ enum rpc_state {
 struct rpc_listener {
 	struct loop_io io;
 	struct svc_rpc *svc;
-	uint16_t port; /* 0 = the connection knows */
+	uint16_t port;		/* 0 = the connection knows */
+	struct loop_timer rest; /* armed: the io is not watched */
 	struct list node;
 };
 
@@ -73,6 +74,7 @@ struct svc_rpc {
 	int spare_fd; /* given up to refuse when there is none left */
 	bool is_stopping;
 	struct log_limit refusals[REASON_COUNT];
+	struct log_limit rests;
 };
 
 #endif
