@@ -32,6 +32,9 @@ struct svc_rpc_shared {
 	struct router router;
 	_Atomic unsigned connections; /* of all workers */
 	unsigned max_connections;
+	/* Workers that gave up their spare descriptor to tell a client that
+	 * there is none. */
+	_Atomic unsigned spares_given;
 	/* A server refused a port that it had announced: ask it again. Called
 	 * from any worker's thread. */
 	void (*ask_again)(void *ctx, unsigned slot);

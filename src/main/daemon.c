@@ -196,15 +196,30 @@ static void watch_signals(struct daemon *daemon)
 }
 
 /* Two descriptors a connection, less what else needs one. */
-static unsigned most_connections(const struct conf *conf)
+static unsigned room_for_connections(const struct conf *conf)
 {
 	unsigned limit = privilege_raise_descriptors();
 	unsigned own = OWN_DESCRIPTORS + 8 * conf->balancer.threads;
-	unsigned room = limit > own ? (limit - own) / 2 : 1;
 
-	if (!conf->balancer.max_connections)
+	return limit > own + 1 ? (limit - own) / 2 : 1;
+}
+
+/* More than there are descriptors for would end in clients that wait for an
+ * answer that cannot be given. */
+static unsigned most_connections(struct daemon *daemon)
+{
+	unsigned wanted = daemon->conf->balancer.max_connections;
+	unsigned room = room_for_connections(daemon->conf);
+
+	if (!wanted || wanted == room)
 		return room;
-	return conf->balancer.max_connections;
+	if (wanted < room)
+		return wanted;
+	LOG(daemon->log, LOG_LEVEL_WARNING, "max-connections-lowered",
+	    log_number("from", wanted), log_number("to", room),
+	    log_text("mend", "raise the hard limit of descriptors "
+			     "(LimitNOFILE, ulimit -Hn)"));
+	return room;
 }
 
 /* A quarter of what the kernel gives a user without asking, shared out. */
@@ -242,7 +257,7 @@ static int make_tables(struct daemon *daemon)
 	router->announced = announced_new();
 	if (!router->affinity || !router->announced)
 		return ERR_MEMORY;
-	daemon->shared.max_connections = most_connections(conf);
+	daemon->shared.max_connections = most_connections(daemon);
 	daemon->shared.ask_again = ask_again;
 	daemon->shared.ctx = daemon;
 	daemon->ask_job.run = run_ask;

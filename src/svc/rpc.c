@@ -17,9 +17,6 @@
 #include "rpc_log.h"
 #include "rpc_priv.h"
 
-#define ACCEPTS 32  /* of one listener before others have their turn */
-#define REST_MS 100 /* of one that cannot accept */
-
 static void set_state(struct rpc_conn *conn, enum rpc_state state)
 {
 	struct svc_rpc *svc = conn->svc;
@@ -294,153 +291,19 @@ static void serve(struct rpc_conn *conn, uint16_t port)
 	dial_or_refuse(conn, REASON_NONE);
 }
 
-static uint16_t dialled_port(const struct rpc_listener *from, int fd)
+void rpc_take(struct svc_rpc *svc, int fd, const struct endpoint *client,
+	      uint16_t port)
 {
-	struct endpoint local = { .port = from->port };
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
+	struct rpc_conn *conn = take_conn(svc);
 
-	if (local.port || getsockname(fd, (struct sockaddr *)&sa, &len) ||
-	    endpoint_from_sockaddr(&sa, &local))
-		return from->port;
-	return local.port;
-}
-
-/* Whoever waits there would wake us for ever: look again in a moment. */
-static void rest(struct rpc_listener *from, enum reason reason)
-{
-	struct svc_rpc *svc = from->svc;
-
-	loop_unwatch(svc->loop, &from->io);
-	loop_timer_set(svc->loop, &from->rest, REST_MS);
-	rpc_log_rest(svc, REST_MS, reason);
-}
-
-static void rest_over(struct loop_timer *timer)
-{
-	struct rpc_listener *from =
-		list_entry(timer, struct rpc_listener, rest);
-
-	if (loop_watch_level(from->svc->loop, &from->io))
-		rest(from, REASON_NO_MEMORY);
-}
-
-/*
- * No descriptor is left: the spare one lets the connection in that waits, to
- * be told. Another thread may be faster and take it. True: go on.
- */
-static bool refuse_without_descriptor(struct rpc_listener *from)
-{
-	struct svc_rpc *svc = from->svc;
-	int fd, error;
-
-	close(svc->spare_fd);
-	fd = accept4(from->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	error = errno;
-	if (fd >= 0)
-		relay_close_reset(fd);
-	svc->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0)
-		rpc_log_refuse(svc, NULL, from->port, REASON_NO_DESCRIPTORS);
-	else if (error != EAGAIN) /* nobody waits */
-		rest(from, REASON_NO_DESCRIPTORS);
-	return fd >= 0;
-}
-
-static bool accept_failed(struct rpc_listener *from, int error)
-{
-	switch (error) {
-	case EMFILE:
-	case ENFILE:
-		return refuse_without_descriptor(from);
-	case ENOMEM:
-	case ENOBUFS:
-		rest(from, REASON_NO_MEMORY);
-		return false;
-	}
-	return error == ECONNABORTED;
-}
-
-static bool accept_one(struct svc_rpc *svc, struct rpc_listener *from)
-{
-	struct sockaddr_storage sa;
-	socklen_t len = sizeof(sa);
-	struct endpoint client = { 0 };
-	struct rpc_conn *conn;
-	uint16_t port;
-	int fd = accept4(from->io.fd, (struct sockaddr *)&sa, &len,
-			 SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-	if (fd < 0)
-		return accept_failed(from, errno);
-	if (endpoint_from_sockaddr(&sa, &client)) {
-		close(fd);
-		return true;
-	}
-	port = dialled_port(from, fd);
-	conn = take_conn(svc);
 	if (!conn) {
-		rpc_log_refuse(svc, &client, port, REASON_MAX_CONNECTIONS);
+		rpc_log_refuse(svc, client, port, REASON_MAX_CONNECTIONS);
 		relay_close_reset(fd);
-		return true;
+		return;
 	}
-	conn->client = client;
+	conn->client = *client;
 	conn->client_fd = fd;
 	serve(conn, port);
-	return true;
-}
-
-static void listener_ready(struct loop_io *io, unsigned events)
-{
-	struct rpc_listener *from = list_entry(io, struct rpc_listener, io);
-	struct svc_rpc *svc = from->svc;
-	unsigned i;
-
-	(void)events;
-	for (i = 0; i < ACCEPTS && accept_one(svc, from); i++)
-		;
-}
-
-int svc_rpc_attach(struct svc_rpc *svc, int fd, uint16_t port)
-{
-	struct rpc_listener *from = calloc(1, sizeof(*from));
-	int err;
-
-	if (!from)
-		return ERR_MEMORY;
-	from->svc = svc;
-	from->port = port;
-	from->io = (struct loop_io){ .fd = fd, .ready = listener_ready };
-	from->rest.fire = rest_over;
-	err = loop_watch_level(svc->loop, &from->io);
-	if (err) {
-		free(from);
-		return err;
-	}
-	list_init(&from->node);
-	list_add(&svc->listeners, &from->node);
-	return 0;
-}
-
-static void drop_listener(struct svc_rpc *svc, struct rpc_listener *from)
-{
-	loop_timer_stop(svc->loop, &from->rest);
-	loop_unwatch(svc->loop, &from->io);
-	list_remove(&from->node);
-	free(from);
-}
-
-void svc_rpc_detach(struct svc_rpc *svc, int fd)
-{
-	struct list *node, *spare;
-
-	list_each_safe (node, spare, &svc->listeners) {
-		struct rpc_listener *from =
-			list_entry(node, struct rpc_listener, node);
-
-		if (from->io.fd == fd)
-			drop_listener(svc, from);
-	}
 }
 
 static struct relay *relay_at(struct list *node)
@@ -586,19 +449,16 @@ int svc_rpc_new(const struct svc_rpc_config *config, struct svc_rpc **out)
 
 void svc_rpc_free(struct svc_rpc *svc)
 {
-	struct list *node, *spare;
-
 	if (!svc)
 		return;
-	list_each_safe (node, spare, &svc->listeners) {
-		drop_listener(svc, list_entry(node, struct rpc_listener, node));
-	}
+	rpc_drop_listeners(svc);
 	loop_timer_stop(svc->loop, &svc->settle);
 	loop_timer_stop(svc->loop, &svc->look_again);
 	dialer_release(&svc->dialer);
 	relay_pool_release(&svc->relays);
 	pool_free(svc->conns);
-	close(svc->spare_fd);
+	if (svc->spare_fd >= 0)
+		close(svc->spare_fd);
 	conf_drop(svc->conf);
 	free(svc);
 }

@@ -77,4 +77,10 @@ struct svc_rpc {
 	struct log_limit rests;
 };
 
+/* rpc.c: a connection that was accepted; <fd> is taken. */
+void rpc_take(struct svc_rpc *svc, int fd, const struct endpoint *client,
+	      uint16_t port);
+/* rpc_accept.c: stop accepting anywhere. */
+void rpc_drop_listeners(struct svc_rpc *svc);
+
 #endif
