@@ -334,7 +334,8 @@ static bool refuse_without_descriptor(struct rpc_listener *from)
 	struct svc_rpc *svc = from->svc;
 	int fd, error;
 
-	close(svc->spare_fd);
+	if (svc->spare_fd >= 0)
+		close(svc->spare_fd);
 	fd = accept4(from->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	error = errno;
 	if (fd >= 0)
@@ -345,6 +346,14 @@ static bool refuse_without_descriptor(struct rpc_listener *from)
 	else if (error != EAGAIN) /* nobody waits */
 		rest(from, REASON_NO_DESCRIPTORS);
 	return fd >= 0;
+}
+
+/* Lost to another thread it is had back before any connection is taken. */
+static bool has_spare(struct svc_rpc *svc)
+{
+	if (svc->spare_fd < 0)
+		svc->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return svc->spare_fd >= 0;
 }
 
 static bool accept_failed(struct rpc_listener *from, int error)
@@ -378,6 +387,11 @@ static bool accept_one(struct svc_rpc *svc, struct rpc_listener *from)
 		return true;
 	}
 	port = dialled_port(from, fd);
+	if (!has_spare(svc)) {
+		rpc_log_refuse(svc, &client, port, REASON_NO_DESCRIPTORS);
+		relay_close_reset(fd);
+		return has_spare(svc);
+	}
 	conn = take_conn(svc);
 	if (!conn) {
 		rpc_log_refuse(svc, &client, port, REASON_MAX_CONNECTIONS);
@@ -598,7 +612,8 @@ void svc_rpc_free(struct svc_rpc *svc)
 	dialer_release(&svc->dialer);
 	relay_pool_release(&svc->relays);
 	pool_free(svc->conns);
-	close(svc->spare_fd);
+	if (svc->spare_fd >= 0)
+		close(svc->spare_fd);
 	conf_drop(svc->conf);
 	free(svc);
 }
