@@ -60,7 +60,7 @@ def descriptors_exhausted(here):
     before = here.descriptors()
     with here.case('none is left: refused, named no-descriptors'):
         since = here.mark()
-        here.limit_descriptors(here.highest_descriptor() + 30)
+        here.leave_descriptors(30)
         kept, sources = [], [here.abuser() for _ in range(100)]
         for source in sources:
             try:
@@ -88,6 +88,35 @@ def descriptors_exhausted(here):
             reset(sock)
         until(lambda: is_served(here.abuser()), 'a new client is served')
         until(lambda: here.descriptors() <= before + 10, 'descriptors')
+        here.limit_descriptors()
+
+
+@scenario
+def spare_descriptor_lost(here):
+    """Each worker keeps one to let a client in that is to be refused."""
+    here.sim('cas1')
+    here.start('cas1')
+    here.neighbours(fresh=False)
+    with here.case('below the spare ones: clients wait, no busy loop'):
+        here.limit_descriptors(4)
+        more = [start_connect(here.abuser()) for _ in range(40)]
+        line = here.wait_log('accept-rests')
+        check(line['reason'] == 'no-descriptors', f'{line}')
+        began = here.cpu_s()
+        time.sleep(0.5)
+        used_s = here.cpu_s() - began
+        check(used_s < 0.3, f'{used_s} s of CPU in 0.5 s')
+    with here.case('with room again all are served'):
+        since = here.mark()
+        here.limit_descriptors()
+        until(lambda: len(here.lines('open', since)) >= 40, 'all are served')
+    with here.case('the spare ones are there again: clients are told'):
+        here.leave_descriptors(30)
+        kept = [start_connect(here.abuser()) for _ in range(100)]
+        until(lambda: not waiting(), 'nobody is left in silence')
+        check(still_open(kept) <= 16, f'{still_open(kept)} are open')
+        for sock in kept + more:
+            reset(sock)
         here.limit_descriptors()
 
 

@@ -322,8 +322,11 @@ class World:
         return sum(os.readlink(f'{folder}/{fd}').startswith('pipe:')
                    for fd in os.listdir(folder))
 
-    def highest_descriptor(self):
-        return max(map(int, os.listdir(f'/proc/{self.daemon.pid}/fd')))
+    def leave_descriptors(self, n):
+        """The daemon gets that many more and no others."""
+        taken = set(map(int, os.listdir(f'/proc/{self.daemon.pid}/fd')))
+        free = [fd for fd in range(max(taken) + n + 2) if fd not in taken]
+        self.limit_descriptors(free[n])
 
     def limit_descriptors(self, most=None):
         """None: as many as may be."""
