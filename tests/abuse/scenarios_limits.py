@@ -94,6 +94,7 @@ def descriptors_exhausted(here):
 @scenario
 def spare_descriptor_lost(here):
     """Each worker keeps one to let a client in that is to be refused."""
+    here.settings['check'] = {'interval': '200ms', 'timeout': '150ms'}
     here.sim('cas1')
     here.start('cas1')
     here.neighbours(fresh=False)
@@ -106,6 +107,9 @@ def spare_descriptor_lost(here):
         time.sleep(0.5)
         used_s = here.cpu_s() - began
         check(used_s < 0.3, f'{used_s} s of CPU in 0.5 s')
+    with here.case('the endpoint mapper is not asked, nor blamed'):
+        here.wait_log('endpoint-mapper-failed', server='cas1',
+                      reason='no-descriptors')
     with here.case('with room again all are served'):
         since = here.mark()
         here.limit_descriptors()
