@@ -268,7 +268,7 @@ class World:
                     break
                 entry = {key: value.strip('"')
                          for key, value in FIELD.findall(line)}
-                if event and entry.get('event') != event:
+                if event and not matches(entry.get('event'), event):
                     continue
                 if all(matches(entry.get(key.replace('_', '-')), value)
                        for key, value in fields.items()):
