@@ -52,8 +52,8 @@ ifndef V
 endif
 .SECONDARY:
 .PHONY: all help packages packages-check demo check check-all check-unit \
-	check-lint check-conf check-sim check-e2e check-e2e-all lint format \
-	bench fuzz clean tests objects tidy FORCE
+	check-lint check-conf check-sim check-abuse check-e2e check-e2e-all \
+	lint format bench fuzz clean tests objects tidy FORCE
 
 all: $(daemon) $(tools)
 
@@ -169,11 +169,11 @@ parts = @failed=; for part in $(1); do \
 
 check: packages-check
 	$(call parts,check-unit check-lint check-conf check-sim \
-		check-e2e)
+		check-abuse check-e2e)
 
 check-all: packages-check
 	$(call parts,check-unit check-lint check-conf check-sim \
-		check-e2e-all)
+		check-abuse check-e2e-all)
 
 check-unit:
 	@$(MAKE) --no-print-directory -j2 all tests
@@ -195,6 +195,12 @@ check-sim: all
 		OPT="-O1 -g" all
 	@tests/sim/run $(BUILD)
 	@tests/sim/run $(BUILD)/asan
+
+check-abuse: all
+	@$(MAKE) --no-print-directory -j2 BUILD=$(BUILD)/asan SAN="$(ASAN)" \
+		OPT="-O1 -g" all
+	@tests/abuse/run --bin $(BUILD)/mapilbd --bin $(BUILD)/asan/mapilbd \
+		--tools $(BUILD)
 
 check-e2e: all
 	@tests/e2e/run --pairwise --binary $(BUILD)/mapilbd

@@ -347,13 +347,26 @@ static void talk_ready(struct loop_io *io, unsigned events)
 		read_answers(talk);
 }
 
+/* What we lack says nothing of the server. */
+static bool is_our_lack(enum reason reason)
+{
+	return reason == REASON_SOURCE_EXHAUSTED ||
+	       reason == REASON_NO_DESCRIPTORS || reason == REASON_NO_MEMORY;
+}
+
+static void dial_failed(struct talk *talk, enum reason reason)
+{
+	talk->is_our_lack = is_our_lack(reason);
+	finish(talk, reason_name(reason));
+}
+
 static void dial_done(struct dial *dial, enum reason reason)
 {
 	struct talk *talk = list_entry(dial, struct talk, dial);
 
 	talk->state = TALK_BINDING;
 	if (reason)
-		finish(talk, reason_name(reason));
+		dial_failed(talk, reason);
 	else
 		send_bind(talk);
 }
@@ -367,6 +380,7 @@ void talk_start(struct talk *talk, const struct endpoint *to,
 	talk->fragment_len = talk->stub_len = 0;
 	talk->rounds = talk->nfound = talk->next_interface = 0;
 	talk->left_out = 0;
+	talk->is_our_lack = !talk->memory;
 	talk->timer.fire = timer_fired;
 	talk->dial.done = dial_done;
 	talk->io.ready = talk_ready;
@@ -377,7 +391,7 @@ void talk_start(struct talk *talk, const struct endpoint *to,
 	}
 	reason = dial_start(talk->dialer, &talk->dial, &talk->io, to, source);
 	if (reason)
-		finish(talk, reason_name(reason));
+		dial_failed(talk, reason);
 	else
 		talk->state = TALK_CONNECTING;
 }

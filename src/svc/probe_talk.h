@@ -53,6 +53,7 @@ struct talk {
 	unsigned nfound;
 	unsigned left_out;	 /* for which <found> has no room */
 	unsigned next_interface; /* for ept_map */
+	bool is_our_lack;	 /* <why> does not speak against the server */
 	/*
 	 * The conversation is over: <why> NULL and what was found (borrowed
 	 * for the call), or a word for what failed. Must not begin anew.

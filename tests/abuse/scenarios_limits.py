@@ -1,5 +1,7 @@
 """Limits that are reached, and what is left of it afterwards."""
 import resource
+import socket
+import subprocess
 import time
 
 import rpc
@@ -31,6 +33,21 @@ def still_open(socks):
     return n
 
 
+def waiting():
+    """Connections that the daemon has not accepted."""
+    lines = subprocess.run(['ss', '-Hltn'], check=True, text=True,
+                           stdout=subprocess.PIPE).stdout.splitlines()
+    return sum(int(line.split()[1]) for line in lines)
+
+
+def start_connect(source):
+    sock = socket.socket()
+    sock.setblocking(False)
+    sock.bind((source, 0))
+    sock.connect_ex((VIP, 135))
+    return sock
+
+
 @scenario
 def descriptors_exhausted(here):
     """So few that even an accept fails."""
@@ -43,7 +60,7 @@ def descriptors_exhausted(here):
     before = here.descriptors()
     with here.case('none is left: refused, named no-descriptors'):
         since = here.mark()
-        here.limit_descriptors(here.highest_descriptor() + 30)
+        here.leave_descriptors(30)
         kept, sources = [], [here.abuser() for _ in range(100)]
         for source in sources:
             try:
@@ -52,21 +69,75 @@ def descriptors_exhausted(here):
                 pass
         until(lambda: refused(here, since, 'no-descriptors'),
               'a line says no-descriptors')
-    with here.case('every connection that waits is told'):
-        # 30 descriptors hold 15 connections; the rest hears of it
-        until(lambda: len(sources) - still_open(kept) >= 85,
-              'the others are told')
-    with here.case('no busy loop while it lasts'):
+        until(lambda: still_open(kept) < len(sources), 'some are told')
+    with here.case('no busy loop while more and more come'):
+        more = []
+        for _ in range(20):
+            more += [start_connect(here.abuser()) for _ in range(50)]
+            time.sleep(0.02)
         began = here.cpu_s()
         time.sleep(1)
         used_s = here.cpu_s() - began
         check(used_s < 0.5, f'{used_s} s of CPU in 1 s')
+        check(still_open(more) < len(more) / 2, 'most were left in silence')
     with here.case('all is well when the others are gone'):
         for sock in kept:
+            reset(sock)
+        until(lambda: not waiting(), 'nobody waits to be accepted')
+        for sock in more:
             reset(sock)
         until(lambda: is_served(here.abuser()), 'a new client is served')
         until(lambda: here.descriptors() <= before + 10, 'descriptors')
         here.limit_descriptors()
+
+
+@scenario
+def spare_descriptor_lost(here):
+    """Each worker keeps one to let a client in that is to be refused."""
+    here.settings['check'] = {'interval': '200ms', 'timeout': '150ms'}
+    here.sim('cas1')
+    here.start('cas1')
+    here.neighbours(fresh=False)
+    with here.case('below the spare ones: clients wait, no busy loop'):
+        here.limit_descriptors(4)
+        more = [start_connect(here.abuser()) for _ in range(40)]
+        line = here.wait_log('accept-rests')
+        check(line['reason'] == 'no-descriptors', f'{line}')
+        began = here.cpu_s()
+        time.sleep(0.5)
+        used_s = here.cpu_s() - began
+        check(used_s < 0.3, f'{used_s} s of CPU in 0.5 s')
+    with here.case('the endpoint mapper is not asked, nor blamed'):
+        here.wait_log('endpoint-mapper-failed', server='cas1',
+                      reason='no-descriptors')
+    with here.case('with room again all are served'):
+        since = here.mark()
+        here.limit_descriptors()
+        until(lambda: len(here.lines('open', since)) >= 40, 'all are served')
+    with here.case('the spare ones are there again: clients are told'):
+        here.leave_descriptors(30)
+        kept = [start_connect(here.abuser()) for _ in range(100)]
+        until(lambda: not waiting(), 'nobody is left in silence')
+        check(still_open(kept) <= 16, f'{still_open(kept)} are open')
+        for sock in kept + more:
+            reset(sock)
+        here.limit_descriptors()
+
+
+@scenario
+def few_descriptors_from_the_start(here):
+    """What max-connections = auto makes of a low limit."""
+    here.sim('cas1')
+    here.start('cas1', limits=[(resource.RLIMIT_NOFILE, 256)])
+    here.neighbours(fresh=False)
+    with here.case('refused before there is none: max-connections'):
+        kept = [connect(135, here.abuser()) for _ in range(100)]
+        here.wait_log('refuse', reason='max-connections')
+        check(not refused(here, 0, 'no-descriptors'), 'none was left')
+    with here.case('all is well when the others are gone'):
+        for sock in kept:
+            sock.close()
+        until(lambda: is_served(here.abuser()), 'a new client is served')
 
 
 @scenario

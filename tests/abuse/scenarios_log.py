@@ -4,7 +4,7 @@ import os
 import time
 
 import rpc
-from world import VIP, attempt, check, run, scenario, until
+from world import VIP, check, run, scenario, until
 
 F_SETPIPE_SZ = 1031
 

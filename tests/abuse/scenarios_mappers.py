@@ -4,7 +4,7 @@ import struct
 import time
 
 import rpc
-from world import VIP, attempt, check, scenario, until
+from world import attempt, check, scenario, until
 
 LISTENING = 40000
 

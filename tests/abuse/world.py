@@ -268,7 +268,7 @@ class World:
                     break
                 entry = {key: value.strip('"')
                          for key, value in FIELD.findall(line)}
-                if event and entry.get('event') != event:
+                if event and not matches(entry.get('event'), event):
                     continue
                 if all(matches(entry.get(key.replace('_', '-')), value)
                        for key, value in fields.items()):
@@ -322,8 +322,11 @@ class World:
         return sum(os.readlink(f'{folder}/{fd}').startswith('pipe:')
                    for fd in os.listdir(folder))
 
-    def highest_descriptor(self):
-        return max(map(int, os.listdir(f'/proc/{self.daemon.pid}/fd')))
+    def leave_descriptors(self, n):
+        """The daemon gets that many more and no others."""
+        taken = set(map(int, os.listdir(f'/proc/{self.daemon.pid}/fd')))
+        free = [fd for fd in range(max(taken) + n + 2) if fd not in taken]
+        self.limit_descriptors(free[n])
 
     def limit_descriptors(self, most=None):
         """None: as many as may be."""
