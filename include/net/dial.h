@@ -17,7 +17,7 @@ struct dialer {
 	uint64_t keepalive_ms;
 	struct tick_queue deadlines;
 	struct loop_timer timer;
-	bool timer_is_set;
+	uint64_t timer_ms; /* when it fires; TICK_NEVER: it is not set */
 };
 
 /*
