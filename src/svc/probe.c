@@ -106,7 +106,9 @@ static void talk_done(struct talk *talk, const char *why)
 	uint64_t pause_ms = prober->config.conf->check.interval_ms;
 
 	if (why) {
-		server_failed(probe->server, EPM_PORT, loop_now_ms(loop));
+		if (!talk->is_our_want)
+			server_failed(probe->server, EPM_PORT,
+				      loop_now_ms(loop));
 		say_fails(probe, why);
 	} else {
 		take_answer(probe);

@@ -337,13 +337,21 @@ static void talk_ready(struct loop_io *io, unsigned events)
 		read_answers(talk);
 }
 
+static void dial_failed(struct talk *talk, enum reason reason)
+{
+	talk->is_our_want = reason == REASON_NO_DESCRIPTORS ||
+			    reason == REASON_NO_MEMORY ||
+			    reason == REASON_SOURCE_EXHAUSTED;
+	finish(talk, reason_name(reason));
+}
+
 static void dial_done(struct dial *dial, enum reason reason)
 {
 	struct talk *talk = list_entry(dial, struct talk, dial);
 
 	talk->state = TALK_BINDING;
 	if (reason)
-		finish(talk, reason_name(reason));
+		dial_failed(talk, reason);
 	else
 		send_bind(talk);
 }
@@ -360,13 +368,14 @@ void talk_start(struct talk *talk, const struct endpoint *to,
 	talk->dial.done = dial_done;
 	talk->io.ready = talk_ready;
 	talk->io.fd = -1;
+	talk->is_our_want = !talk->memory;
 	if (!talk->memory) {
 		talk->done(talk, err_text(ERR_MEMORY));
 		return;
 	}
 	reason = dial_start(talk->dialer, &talk->dial, &talk->io, to, source);
 	if (reason)
-		finish(talk, reason_name(reason));
+		dial_failed(talk, reason);
 	else
 		talk->state = TALK_CONNECTING;
 }

@@ -52,6 +52,8 @@ struct talk {
 	unsigned rounds;
 	unsigned nfound;
 	unsigned next_interface; /* for ept_map */
+	bool is_our_want;	 /* failed for want of something here: it says
+				    nothing of the server */
 	/*
 	 * The conversation is over: <why> NULL and what was found (borrowed
 	 * for the call), or a word for what failed. Must not begin anew.
