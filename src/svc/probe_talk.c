@@ -15,6 +15,7 @@
 
 #define REQUEST_MAX    256
 #define ENTRIES_A_CALL 100
+#define FRAGMENTS      64 /* of one talk before others have their turn */
 
 static void release(struct talk *talk)
 {
@@ -306,12 +307,17 @@ static int read_fragment(struct talk *talk)
 
 static void read_answers(struct talk *talk)
 {
+	unsigned left = FRAGMENTS;
 	struct pdu pdu;
 	int got;
 
 	while (talk->state != TALK_IDLE && (got = read_fragment(talk))) {
 		struct bytes whole;
 
+		if (!left--) {
+			loop_again(talk->loop, &talk->io);
+			return;
+		}
 		if (got < 0) {
 			finish(talk, err_text(got));
 			return;
@@ -333,7 +339,7 @@ static void talk_ready(struct loop_io *io, unsigned events)
 
 	if (talk->state == TALK_CONNECTING)
 		dial_event(&talk->dial, events);
-	else if (events & (LOOP_READ | LOOP_END))
+	else if (events & (LOOP_READ | LOOP_END | LOOP_AGAIN))
 		read_answers(talk);
 }
 
