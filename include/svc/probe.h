@@ -8,8 +8,9 @@
  * each interface that the configuration names and the listing did not show.
  * The answer replaces what the table of announced ports held for that
  * server; a round that fails leaves the table as it was (a server that is
- * away for a moment does not lose its ports). A failed connect speaks
- * against the server, an answer for it.
+ * away for a moment does not lose its ports). A failed round speaks against
+ * the server, an answer for it; one that failed for want of descriptors,
+ * memory or local ports here says nothing of it.
  */
 #ifndef SVC_PROBE_H
 #define SVC_PROBE_H

@@ -2,6 +2,8 @@
  * test_relay.c - the relay between two real sockets, on the fake clock.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -534,6 +536,38 @@ static void relay_reads_what_came_with_the_connect(void **state)
 	finish(&play);
 }
 
+static int option(int fd, int level, int name)
+{
+	socklen_t len = sizeof(int);
+	int value = -1;
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+static void relay_keepalive_holds_for_both_sides_and_can_be_taken_back(
+	void **state)
+{
+	struct play play;
+	unsigned i;
+
+	(void)state;
+	begin(&play, 0, TICK_NEVER);
+	relay_keepalive(&play.relay, 600500);
+	for (i = 0; i < 2; i++) {
+		int fd = play.relay.side[i].io.fd;
+
+		assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+		assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 601);
+	}
+	relay_keepalive(&play.relay, 0);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(option(play.relay.side[i].io.fd, SOL_SOCKET,
+					SO_KEEPALIVE),
+				 0);
+	finish(&play);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -562,6 +596,8 @@ int main(void)
 		cmocka_unit_test(
 			relay_that_is_idle_owns_neither_memory_nor_pipe),
 		cmocka_unit_test(relay_reads_what_came_with_the_connect),
+		cmocka_unit_test(
+			relay_keepalive_holds_for_both_sides_and_can_be_taken_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

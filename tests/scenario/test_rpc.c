@@ -796,6 +796,38 @@ static void rpc_takes_a_new_idle_timeout_for_open_connections(void **state)
 	finish(&play);
 }
 
+static void rpc_takes_a_shorter_connect_timeout_at_once(void **state)
+{
+	struct conf *conf = conf_new();
+	struct play play;
+	int filler, first, second;
+
+	(void)state;
+	begin_static(&play);
+	stage_serve_stuck(&play.stage, 0, MAILBOX, &filler);
+	stage_serve(&play.stage, 1, MAILBOX);
+	stage_serve(&play.stage, 2, MAILBOX);
+	first = client(1, MAILBOX);
+	settle(&play);
+	conf->rpc.ports = CONF_PORTS_STATIC;
+	conf->balancer.connect_timeout_ms = 1000;
+	svc_rpc_reconfigure(play.svc, conf);
+	second = client(1, MAILBOX);
+	settle(&play);
+	fake_loop_advance(play.stage.loop, 1000);
+	assert_int_equal(logged(&play, "open", "why=moved"), 1);
+	/* The first still has the time that it began with. */
+	fake_loop_advance(play.stage.loop, 3999);
+	assert_int_equal(logged(&play, "open", ""), 1);
+	fake_loop_advance(play.stage.loop, 1);
+	assert_int_equal(logged(&play, "open", "why=moved"), 2);
+	close(first);
+	close(second);
+	close(filler);
+	conf_drop(conf);
+	finish(&play);
+}
+
 static void rpc_says_less_when_the_log_level_says_so(void **state)
 {
 	struct conf *conf = conf_new();
@@ -1207,6 +1239,71 @@ static void rpc_copes_with_each_allocation_refused(void **state)
 	stage_end(&stage);
 }
 
+/* Sockets of this process that probe their peers. */
+static unsigned probing(void)
+{
+	unsigned n = 0;
+	int fd, on;
+
+	for (fd = 0; fd < 1024; fd++) {
+		socklen_t len = sizeof(on);
+
+		if (!getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &len))
+			n += on != 0;
+	}
+	return n;
+}
+
+static void rpc_probes_only_connections_that_stay(void **state)
+{
+	struct play play;
+	int first, second;
+
+	(void)state;
+	begin_static(&play);
+	stage_serve(&play.stage, 0, MAILBOX);
+	stage_serve(&play.stage, 1, MAILBOX);
+	first = client(1, MAILBOX);
+	settle(&play);
+	fake_loop_advance(play.stage.loop, 3000);
+	second = client(2, MAILBOX);
+	settle(&play);
+	assert_int_equal(probing(), 0);
+	fake_loop_advance(play.stage.loop, 2001);
+	assert_int_equal(probing(), 2);
+	fake_loop_advance(play.stage.loop, 3000);
+	assert_int_equal(probing(), 4);
+	close(first);
+	close(second);
+	finish(&play);
+}
+
+/* The server dies; that the client's other connection is dead as well is
+ * known a moment after its next one was refused. */
+static void rpc_moves_a_client_whose_last_connection_is_just_dying(void **state)
+{
+	struct play play;
+	int dying, next;
+
+	(void)state;
+	begin_static(&play);
+	stage_serve(&play.stage, 0, MAILBOX);
+	stage_serve(&play.stage, 1, ADDRESS_BOOK);
+	dying = client(1, MAILBOX);
+	settle(&play);
+	assert_int_equal(logged(&play, "open", "server=cas1"), 1);
+	next = client(1, ADDRESS_BOOK);
+	settle(&play);
+	assert_int_equal(logged(&play, "refuse", ""), 0);
+	close(dying);
+	settle(&play);
+	fake_loop_advance(play.stage.loop, 31);
+	assert_int_equal(logged(&play, "move", "from=cas1"), 1);
+	assert_int_equal(logged(&play, "open", "server=cas2"), 1);
+	close(next);
+	finish(&play);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1231,6 +1328,9 @@ int main(void)
 		cmocka_unit_test(
 			rpc_does_not_move_a_client_whose_connections_live),
 		cmocka_unit_test(
+			rpc_moves_a_client_whose_last_connection_is_just_dying),
+		cmocka_unit_test(rpc_probes_only_connections_that_stay),
+		cmocka_unit_test(
 			rpc_drops_a_connect_that_succeeds_after_the_client_moved),
 		cmocka_unit_test(rpc_connects_late_but_in_time),
 		cmocka_unit_test(
@@ -1247,6 +1347,7 @@ int main(void)
 		cmocka_unit_test(rpc_resets_both_sides_of_an_idle_connection),
 		cmocka_unit_test(
 			rpc_takes_a_new_idle_timeout_for_open_connections),
+		cmocka_unit_test(rpc_takes_a_shorter_connect_timeout_at_once),
 		cmocka_unit_test(rpc_says_less_when_the_log_level_says_so),
 		cmocka_unit_test(
 			rpc_resets_the_connections_of_the_servers_named_only),
