@@ -24,6 +24,7 @@ def start_on_pipe(here):
     here.start('cas1', stderr=writer)
     os.close(writer)
     until(lambda: attempt_is_served(here), 'it serves')
+    here.idle_descriptors = here.descriptors()
     return reader
 
 

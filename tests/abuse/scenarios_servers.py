@@ -240,7 +240,7 @@ def no_client_is_split(here):
         here.sim(name)
     here.start(*names)
     since = here.mark()
-    clients, each = (100, 30) if not here.is_asan else (50, 20)
+    clients, each = (400, 20) if not here.is_asan else (50, 20)
     with here.case(f'{clients} clients, {each} first connections at once'):
         socks = []
         sources = [here.abuser() for _ in range(clients)]
@@ -251,7 +251,7 @@ def no_client_is_split(here):
                 sock.bind((source, 0))
                 sock.connect_ex((VIP, 135))
                 socks.append(sock)
-        wanted = clients * each
+        wanted = clients * each  # two descriptors each in the daemon
         until(lambda: len(here.lines('open', since)) == wanted,
               'all are open')
         homes = {}

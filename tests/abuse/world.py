@@ -191,12 +191,15 @@ class World:
         self.states = {}
         self.sims = {}
         self.daemon = None
+        self.idle_descriptors = 0
         self.outlook = None
         self.others = []
         self.failed = 0
         self.abusers = 0
         self.is_asan = '/asan/' in binary
         run('ip', 'link', 'set', 'lo', 'up')
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     # servers
 
@@ -255,6 +258,7 @@ class World:
         self.log_path = self.daemon.err
         if wait and 'stderr' not in more:
             self.wait_log('ready')
+            self.idle_descriptors = self.descriptors()
 
     def lines(self, event=None, since=0, **fields):
         """What the log says of <event>, each line a dictionary."""
@@ -319,8 +323,11 @@ class World:
     def pipes(self):
         """Descriptors of pipes that the daemon has."""
         folder = f'/proc/{self.daemon.pid}/fd'
-        return sum(os.readlink(f'{folder}/{fd}').startswith('pipe:')
-                   for fd in os.listdir(folder))
+        n = 0
+        for fd in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):  # just closed
+                n += os.readlink(f'{folder}/{fd}').startswith('pipe:')
+        return n
 
     def leave_descriptors(self, n):
         """The daemon gets that many more and no others."""
@@ -443,6 +450,9 @@ class World:
         """The end that every scenario has."""
         with self.case('the neighbours noticed nothing'):
             self.end_neighbours()
+        with self.case('no descriptor has leaked'):
+            until(lambda: self.descriptors() <= self.idle_descriptors
+                  + self.pipes(), 'as few are open as in the beginning')
         with self.case('the daemon ends well', all_well=False):
             self.finish_daemon()
 
