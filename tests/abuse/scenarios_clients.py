@@ -354,7 +354,6 @@ def resets(here):
             reset(sock)
     with here.case('clients reset while the server is being dialled'):
         hold_syn(here.address('cas2'))
-        since = here.mark()
         port = fickle.servers['closes at once'].port
         for step in range(20):
             sock = connect(port, here.abuser())

@@ -5,7 +5,11 @@ import subprocess
 import time
 
 import rpc
-from world import VIP, attempt, check, connect, reset, scenario, until
+from world import (VIP, attempt, check, connect, reset, scenario,
+                   start_connect, until)
+
+
+ABUSERS = r'127\.0\.[4-9]\.\d+:\d+'
 
 
 def refused(here, since, reason):
@@ -38,14 +42,6 @@ def waiting():
     lines = subprocess.run(['ss', '-Hltn'], check=True, text=True,
                            stdout=subprocess.PIPE).stdout.splitlines()
     return sum(int(line.split()[1]) for line in lines)
-
-
-def start_connect(source):
-    sock = socket.socket()
-    sock.setblocking(False)
-    sock.bind((source, 0))
-    sock.connect_ex((VIP, 135))
-    return sock
 
 
 @scenario
@@ -110,10 +106,19 @@ def spare_descriptor_lost(here):
     with here.case('the endpoint mapper is not asked, nor blamed'):
         here.wait_log('endpoint-mapper-failed', server='cas1',
                       reason='no-descriptors')
-    with here.case('with room again all are served'):
+    with here.case('with room again each is served or told, then all served'):
         since = here.mark()
         here.limit_descriptors()
-        until(lambda: len(here.lines('open', since)) >= 40, 'all are served')
+        until(lambda: len(here.lines('open', since, client=ABUSERS))
+              + len(refused(here, since, 'no-descriptors')) >= 40,
+              'nobody is left in silence')
+        check(here.lines('open', since, client=ABUSERS), 'none is served')
+        until(lambda: here.lines('endpoint-mapper', since), 'asked again')
+        more += [connect(135, here.abuser()) for _ in range(10)]
+        until(lambda: all(here.lines('open', since, client='%s:%d' %
+                                     sock.getsockname())
+                          for sock in more[-10:]), 'new ones are served')
+        check(not refused(here, since, 'no-server'), 'the server was blamed')
     with here.case('the spare ones are there again: clients are told'):
         here.leave_descriptors(30)
         kept = [start_connect(here.abuser()) for _ in range(100)]

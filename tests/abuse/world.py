@@ -66,6 +66,15 @@ def connect(port, source, to=VIP, timeout=10):
     return socket.create_connection((to, port), timeout, (source, 0))
 
 
+def start_connect(source):
+    """Do not wait for it."""
+    sock = socket.socket()
+    sock.setblocking(False)
+    sock.bind((source, 0))
+    sock.connect_ex((VIP, 135))
+    return sock
+
+
 def reset(sock):
     """Close with a reset."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
