@@ -1,6 +1,5 @@
 """Limits that are reached, and what is left of it afterwards."""
 import resource
-import socket
 import subprocess
 import time
 
@@ -182,7 +181,8 @@ def affinity_table_full(here):
     with here.case('bindings in use are not given up: table-full'):
         since = here.mark()
         kept = [connect(135, here.abuser()) for _ in range(61)]
-        until(lambda: len(here.lines('open', since)) >= 61, 'the table is full')
+        until(lambda: len(here.lines('open', since)) >= 61,
+              'the table is full')
         end = attempt(135, here.abuser())
         check(end == 'reset', f'the connection was {end}')
         here.wait_log('refuse', since, reason='table-full')
