@@ -16,7 +16,7 @@ struct dialer {
 	struct loop *loop; /* borrowed */
 	struct tick_queue deadlines;
 	struct loop_timer timer;
-	bool timer_is_set;
+	uint64_t timer_ms; /* when it fires; TICK_NEVER: it is not set */
 };
 
 /*

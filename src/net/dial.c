@@ -48,14 +48,18 @@ static void close_dial(struct dial *dial)
 	dial->io->fd = -1;
 }
 
+/* The timer outlives the dials that it was set for, so that few of them set
+ * one; a dial that has less time than those before brings it forward. */
 static void rearm(struct dialer *dialer)
 {
 	uint64_t next = tick_queue_next(&dialer->deadlines);
 	uint64_t now = loop_now_ms(dialer->loop);
 
-	if (next != TICK_NEVER)
-		loop_timer_set(dialer->loop, &dialer->timer,
-			       next > now ? next - now : 0);
+	if (next >= dialer->timer_ms)
+		return;
+	dialer->timer_ms = next;
+	loop_timer_set(dialer->loop, &dialer->timer,
+		       next > now ? next - now : 0);
 }
 
 static void timer_fired(struct loop_timer *timer)
@@ -64,20 +68,19 @@ static void timer_fired(struct loop_timer *timer)
 	uint64_t now = loop_now_ms(dialer->loop);
 	struct tick_entry *entry;
 
-	dialer->timer_is_set = false;
+	dialer->timer_ms = TICK_NEVER;
 	while ((entry = tick_queue_take(&dialer->deadlines, now))) {
 		struct dial *dial = list_entry(entry, struct dial, deadline);
 
 		close_dial(dial);
 		dial->done(dial, REASON_CONNECT_TIMEOUT);
 	}
-	dialer->timer_is_set = !list_is_empty(&dialer->deadlines.head);
 	rearm(dialer);
 }
 
 void dialer_init(struct dialer *dialer, struct loop *loop, uint64_t timeout_ms)
 {
-	*dialer = (struct dialer){ .loop = loop };
+	*dialer = (struct dialer){ .loop = loop, .timer_ms = TICK_NEVER };
 	tick_queue_init(&dialer->deadlines, timeout_ms);
 	dialer->timer.fire = timer_fired;
 }
@@ -165,9 +168,7 @@ enum reason dial_start(struct dialer *dialer, struct dial *dial,
 	}
 	tick_queue_renew(&dialer->deadlines, &dial->deadline,
 			 loop_now_ms(dialer->loop));
-	if (!dialer->timer_is_set)
-		rearm(dialer);
-	dialer->timer_is_set = true;
+	rearm(dialer);
 	return REASON_NONE;
 }
 

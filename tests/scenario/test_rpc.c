@@ -796,6 +796,38 @@ static void rpc_takes_a_new_idle_timeout_for_open_connections(void **state)
 	finish(&play);
 }
 
+static void rpc_takes_a_shorter_connect_timeout_at_once(void **state)
+{
+	struct conf *conf = conf_new();
+	struct play play;
+	int filler, first, second;
+
+	(void)state;
+	begin_static(&play);
+	stage_serve_stuck(&play.stage, 0, MAILBOX, &filler);
+	stage_serve(&play.stage, 1, MAILBOX);
+	stage_serve(&play.stage, 2, MAILBOX);
+	first = client(1, MAILBOX);
+	settle(&play);
+	conf->rpc.ports = CONF_PORTS_STATIC;
+	conf->balancer.connect_timeout_ms = 1000;
+	svc_rpc_reconfigure(play.svc, conf);
+	second = client(1, MAILBOX);
+	settle(&play);
+	fake_loop_advance(play.stage.loop, 1000);
+	assert_int_equal(logged(&play, "open", "why=moved"), 1);
+	/* The first still has the time that it began with. */
+	fake_loop_advance(play.stage.loop, 3999);
+	assert_int_equal(logged(&play, "open", ""), 1);
+	fake_loop_advance(play.stage.loop, 1);
+	assert_int_equal(logged(&play, "open", "why=moved"), 2);
+	close(first);
+	close(second);
+	close(filler);
+	conf_drop(conf);
+	finish(&play);
+}
+
 static void rpc_says_less_when_the_log_level_says_so(void **state)
 {
 	struct conf *conf = conf_new();
@@ -1247,6 +1279,7 @@ int main(void)
 		cmocka_unit_test(rpc_resets_both_sides_of_an_idle_connection),
 		cmocka_unit_test(
 			rpc_takes_a_new_idle_timeout_for_open_connections),
+		cmocka_unit_test(rpc_takes_a_shorter_connect_timeout_at_once),
 		cmocka_unit_test(rpc_says_less_when_the_log_level_says_so),
 		cmocka_unit_test(
 			rpc_resets_the_connections_of_the_servers_named_only),
