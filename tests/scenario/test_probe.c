@@ -931,6 +931,49 @@ static void probe_sets_a_silent_server_aside_and_takes_it_back(void **state)
 	finish(&play);
 }
 
+static void probe_does_not_blame_a_server_for_our_own_want(void **state)
+{
+	struct play play;
+	unsigned long before;
+	struct mapper *mapper;
+
+	(void)state;
+	mapper = begin_one(&play);
+	before = stage_limit_descriptors(stage_next_descriptor());
+	settle(&play);
+	stage_limit_descriptors(before);
+	assert_int_equal(logged(&play, "endpoint-mapper-failed",
+				"server=cas1 reason=no-descriptors"),
+			 1);
+	assert_false(is_set_aside(&play, 0));
+	finish(&play);
+
+	mapper = begin_one(&play);
+	alloc_fail_at(1);
+	settle(&play);
+	assert_true(alloc_has_failed());
+	alloc_fail_at(0);
+	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_false(is_set_aside(&play, 0));
+	advance(&play, INTERVAL_MS);
+	play_round(&play, mapper, healthy, NHEALTHY);
+	finish(&play);
+
+	/* Its answer finds no room: what was known stays. */
+	mapper = begin_one(&play);
+	open_talk(&play, mapper);
+	mapper_take_lookup(mapper);
+	mapper_list(mapper, healthy, NHEALTHY, 0, 0);
+	alloc_fail_at(1);
+	settle(&play);
+	assert_true(alloc_has_failed());
+	alloc_fail_at(0);
+	assert_true(mapper_is_left(mapper));
+	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_false(is_set_aside(&play, 0));
+	finish(&play);
+}
+
 static struct conf *conf_like(const struct conf *old)
 {
 	struct conf *conf = conf_new();
@@ -1089,6 +1132,8 @@ int main(void)
 		cmocka_unit_test(probe_asked_for_during_a_round_asks_once_more),
 		cmocka_unit_test(
 			probe_sets_a_silent_server_aside_and_takes_it_back),
+		cmocka_unit_test(
+			probe_does_not_blame_a_server_for_our_own_want),
 		cmocka_unit_test(probe_follows_servers_that_come_and_go),
 		cmocka_unit_test(
 			probe_begins_a_round_anew_when_it_is_reconfigured),
