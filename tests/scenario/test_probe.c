@@ -1090,6 +1090,85 @@ static void probe_copes_with_each_allocation_refused(void **state)
 	stage_end(&play.stage);
 }
 
+/* A talk beside another io of the same loop. */
+struct pair {
+	struct talk talk;
+	struct loop_io other;
+	unsigned ended;
+	size_t seen; /* octets of the answer, when the other had its turn */
+};
+
+static void talk_ended(struct talk *talk, const char *why)
+{
+	struct pair *pair = list_entry(talk, struct pair, talk);
+
+	assert_non_null(why);
+	pair->ended++;
+}
+
+static void other_ready(struct loop_io *io, unsigned events)
+{
+	struct pair *pair = list_entry(io, struct pair, other);
+
+	if (events & LOOP_READ && !pair->seen)
+		pair->seen = pair->talk.stub_len;
+}
+
+static void probe_lets_others_have_their_turn_in_a_flood(void **state)
+{
+	static uint8_t room[MAPPER_ROOM];
+	struct endpoint to = { .port = 135 };
+	struct pair pair = { .talk.io.fd = -1 };
+	struct mapper mapper = { 0 };
+	struct dialer dialer;
+	struct stage stage;
+	int end[2];
+	unsigned i;
+
+	(void)state;
+	stage_begin(&stage);
+	stage_build(&stage);
+	mapper.listening = stage_serve(&stage, 0, 135);
+	assert_int_equal(addr_parse(stage_address(0), &to.addr), 0);
+	dialer_init(&dialer, stage.loop, TIMEOUT_MS, 0);
+	pair.talk.dialer = &dialer;
+	pair.talk.loop = stage.loop;
+	pair.talk.rpc = &stage.conf->rpc;
+	pair.talk.timeout_ms = TIMEOUT_MS;
+	pair.talk.done = talk_ended;
+	talk_start(&pair.talk, &to, NULL);
+	fake_loop_settle(stage.loop);
+	assert_true(mapper_accept(&mapper));
+	mapper_accept_bind(&mapper);
+	fake_loop_settle(stage.loop);
+	mapper_take_lookup(&mapper);
+
+	/* Fragments of one octet, none of them the last. */
+	tcp_pair(end);
+	pair.other = (struct loop_io){ .fd = end[1], .ready = other_ready };
+	assert_int_equal(loop_watch_edge(stage.loop, &pair.other), 0);
+	fake_loop_settle(stage.loop);
+	for (i = 0; i < 2000; i++) {
+		struct builder out = builder_over(room, sizeof(room), true);
+
+		pdu_response_write(&out, 0, mapper.call_id, 0,
+				   bytes_of("x", 1));
+		mapper_say(&mapper, bytes_of(out.at, out.len));
+	}
+	tcp_write(end[0], "me too", 6);
+	fake_loop_settle(stage.loop);
+	assert_in_range(pair.seen, 1, 200);
+	assert_int_equal(pair.talk.stub_len, 2000); /* but all were read */
+	fake_loop_advance(stage.loop, TIMEOUT_MS);
+	assert_int_equal(pair.ended, 1);
+	mapper_hang_up(&mapper);
+	loop_unwatch(stage.loop, &pair.other);
+	close(end[0]);
+	close(end[1]);
+	dialer_release(&dialer);
+	stage_end(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1139,6 +1218,7 @@ int main(void)
 			probe_begins_a_round_anew_when_it_is_reconfigured),
 		cmocka_unit_test(probe_that_ends_in_mid_talk_leaves_nothing),
 		cmocka_unit_test(probe_copes_with_each_allocation_refused),
+		cmocka_unit_test(probe_lets_others_have_their_turn_in_a_flood),
 	};
 
 	return cmocka_run_group_tests(tests, stage_group_begin,
