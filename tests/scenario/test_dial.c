@@ -40,7 +40,7 @@ static void begin(struct play *play)
 {
 	stage_begin(&play->stage);
 	stage_build(&play->stage);
-	dialer_init(&play->dialer, play->stage.loop, TIMEOUT_MS, 0);
+	dialer_init(&play->dialer, play->stage.loop, TIMEOUT_MS);
 	play->filler = -1;
 }
 
@@ -381,25 +381,18 @@ static int option(int fd, int level, int name)
 	return value;
 }
 
-static void dial_asks_for_probes_and_no_delay(void **state)
+static void dial_asks_for_no_delay(void **state)
 {
-	struct attempt attempt = { 0 }, without = { 0 };
+	struct attempt attempt = { 0 };
 	struct play play;
 
 	(void)state;
 	begin(&play);
 	stage_serve(&play.stage, 0, MAILBOX);
-	play.dialer.keepalive_ms = 600500;
 	assert_int_equal(start(&play, &attempt, NULL), REASON_NONE);
-	play.dialer.keepalive_ms = 0;
-	assert_int_equal(start(&play, &without, NULL), REASON_NONE);
 	fake_loop_settle(play.stage.loop);
 	assert_int_equal(option(attempt.io.fd, IPPROTO_TCP, TCP_NODELAY), 1);
-	assert_int_equal(option(attempt.io.fd, SOL_SOCKET, SO_KEEPALIVE), 1);
-	assert_int_equal(option(attempt.io.fd, IPPROTO_TCP, TCP_KEEPIDLE), 601);
-	assert_int_equal(option(without.io.fd, SOL_SOCKET, SO_KEEPALIVE), 0);
 	hang_up(&play, &attempt);
-	hang_up(&play, &without);
 	finish(&play);
 }
 
@@ -451,7 +444,7 @@ int main(void)
 			dial_from_an_address_that_is_not_here_fails_at_once),
 		cmocka_unit_test(dial_without_a_route_says_unreachable),
 		cmocka_unit_test(dial_without_descriptors_says_so),
-		cmocka_unit_test(dial_asks_for_probes_and_no_delay),
+		cmocka_unit_test(dial_asks_for_no_delay),
 		cmocka_unit_test(dial_reason_has_a_word_for_every_error),
 	};
 

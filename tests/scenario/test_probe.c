@@ -1130,7 +1130,7 @@ static void probe_lets_others_have_their_turn_in_a_flood(void **state)
 	stage_build(&stage);
 	mapper.listening = stage_serve(&stage, 0, 135);
 	assert_int_equal(addr_parse(stage_address(0), &to.addr), 0);
-	dialer_init(&dialer, stage.loop, TIMEOUT_MS, 0);
+	dialer_init(&dialer, stage.loop, TIMEOUT_MS);
 	pair.talk.dialer = &dialer;
 	pair.talk.loop = stage.loop;
 	pair.talk.rpc = &stage.conf->rpc;
