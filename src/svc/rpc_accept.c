@@ -104,6 +104,15 @@ static bool accept_failed(struct rpc_listener *from, int error)
 	return error == ECONNABORTED;
 }
 
+/* Some worker's is given up: all wait for it. Our own is back as soon as it
+ * can be, whether or not the listener that lost it is still there. */
+static bool is_spare_missing(struct svc_rpc *svc)
+{
+	_Atomic unsigned *given = &svc->shared->spares_given;
+
+	return atomic_load(given) && (!has_spare(svc) || atomic_load(given));
+}
+
 static bool accept_one(struct svc_rpc *svc, struct rpc_listener *from)
 {
 	struct sockaddr_storage sa;
@@ -120,7 +129,7 @@ static bool accept_one(struct svc_rpc *svc, struct rpc_listener *from)
 		return true;
 	}
 	port = dialled_port(from, fd);
-	if (atomic_load(&svc->shared->spares_given)) {
+	if (is_spare_missing(svc)) {
 		rpc_log_refuse(svc, &client, port, REASON_NO_DESCRIPTORS);
 		relay_close_reset(fd);
 		return true;

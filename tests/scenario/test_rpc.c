@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -727,6 +728,33 @@ static void rpc_whose_reserve_was_taken_waits_without_a_busy_loop(void **state)
 	finish(&play);
 }
 
+/* The listener that rested is withdrawn before it looked again. */
+static void rpc_has_its_reserve_back_without_the_listener_that_lost_it(
+	void **state)
+{
+	struct play play;
+	unsigned long before;
+	int fd;
+
+	(void)state;
+	begin_static(&play);
+	stage_serve(&play.stage, 0, ADDRESS_BOOK);
+	fd = client(1, MAILBOX);
+	before = stage_limit_descriptors(3);
+	settle(&play);
+	stage_limit_descriptors(before);
+	svc_rpc_detach(play.svc, play.vip[0]);
+	fake_loop_advance(play.stage.loop, 1000);
+	close(fd);
+	fd = client(1, ADDRESS_BOOK);
+	settle(&play);
+	expect_open(fd);
+	assert_int_equal(logged(&play, "open", "port=59532"), 1);
+	assert_int_equal(play.shared.spares_given, 0);
+	close(fd);
+	finish(&play);
+}
+
 static void rpc_without_a_descriptor_for_the_server_blames_nobody(void **state)
 {
 	struct play play;
@@ -923,6 +951,131 @@ static void rpc_says_who_closed_and_who_reset(void **state)
 	settle(&link.play);
 	expect_reset(link.server);
 	assert_int_equal(logged(&link.play, "close", "reason=client-reset"), 1);
+	finish(&link.play);
+}
+
+/* The server's process died: the refusal is heard of before the resets. */
+static void rpc_moves_a_client_whose_connections_turn_out_to_be_dead(
+	void **state)
+{
+	struct play play;
+	int living, fd, at_server;
+
+	(void)state;
+	begin_static(&play);
+	stage_serve(&play.stage, 0, MAILBOX);
+	stage_serve(&play.stage, 2, ADDRESS_BOOK);
+	living = client(1, MAILBOX);
+	settle(&play);
+	at_server = only_one(play.stage.listening[0][0]);
+	fd = client(1, ADDRESS_BOOK);
+	settle(&play);
+	expect_open(fd); /* it waits */
+	assert_int_equal(svc_rpc_open(play.svc), 2);
+	tcp_reset(at_server);
+	settle(&play);
+	expect_reset(living);
+	fake_loop_advance(play.stage.loop, 30);
+	expect_open(fd);
+	assert_int_equal(logged(&play, "move",
+				"from=cas1 to=cas3 reason=connect-refused"),
+			 1);
+	assert_int_equal(logged(&play, "open", "server=cas3 why=moved"), 1);
+	assert_int_equal(logged(&play, "set-aside", ""), 1);
+	close(fd);
+	finish(&play);
+}
+
+static void rpc_resets_a_connection_that_waits_to_look_again(void **state)
+{
+	struct play play;
+	int living, fd;
+
+	(void)state;
+	begin_static(&play);
+	stage_serve(&play.stage, 0, MAILBOX);
+	living = client(1, MAILBOX);
+	settle(&play);
+	fd = client(1, ADDRESS_BOOK);
+	settle(&play);
+	svc_rpc_reset(play.svc, UINT64_C(2), REASON_SERVER_REMOVED);
+	assert_int_equal(svc_rpc_open(play.svc), 2);
+	svc_rpc_reset(play.svc, UINT64_C(1), REASON_SERVER_REMOVED);
+	assert_int_equal(svc_rpc_open(play.svc), 0);
+	expect_reset(living);
+	expect_reset(fd);
+	fake_loop_advance(play.stage.loop, 1000);
+	assert_int_equal(
+		logged(&play, "refuse", "port=59532 reason=server-removed"), 1);
+	finish(&play);
+}
+
+static int option(int fd, int level, int name)
+{
+	socklen_t len = sizeof(int);
+	int value = -1;
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* The balancer's sockets of the only connection: to the client and to the
+ * server, found by who they are connected to. */
+static int socket_to(int peer)
+{
+	struct endpoint there = stage_local(peer), here = stage_peer(peer);
+	int fd;
+
+	for (fd = 3; fd < 100; fd++) {
+		struct sockaddr_storage sa;
+		socklen_t len = sizeof(sa);
+		struct endpoint ep;
+
+		if (fd == peer ||
+		    getpeername(fd, (struct sockaddr *)&sa, &len) ||
+		    endpoint_from_sockaddr(&sa, &ep))
+			continue;
+		if (addr_equal(&ep.addr, &there.addr) &&
+		    ep.port == there.port && stage_local(fd).port == here.port)
+			return fd;
+	}
+	fail();
+	return -1;
+}
+
+static void rpc_probes_both_ends_of_connections_that_stay(void **state)
+{
+	struct conf *conf = conf_new();
+	struct link link;
+	int end[2], i;
+
+	(void)state;
+	begin_link(&link);
+	end[0] = socket_to(link.client);
+	end[1] = socket_to(link.server);
+	fake_loop_advance(link.play.stage.loop, 4999);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(option(end[i], SOL_SOCKET, SO_KEEPALIVE), 0);
+	fake_loop_advance(link.play.stage.loop, 1);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(option(end[i], SOL_SOCKET, SO_KEEPALIVE), 1);
+		assert_int_equal(option(end[i], IPPROTO_TCP, TCP_KEEPIDLE),
+				 600);
+	}
+	conf->rpc.ports = CONF_PORTS_STATIC;
+	conf->rpc.keepalive_ms = 60500;
+	svc_rpc_reconfigure(link.play.svc, conf);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(option(end[i], IPPROTO_TCP, TCP_KEEPIDLE), 61);
+	conf_drop(conf);
+	conf = conf_new();
+	conf->rpc.keepalive_ms = 0;
+	svc_rpc_reconfigure(link.play.svc, conf);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(option(end[i], SOL_SOCKET, SO_KEEPALIVE), 0);
+	conf_drop(conf);
+	close(link.client);
+	close(link.server);
 	finish(&link.play);
 }
 
@@ -1353,6 +1506,13 @@ int main(void)
 			rpc_resets_the_connections_of_the_servers_named_only),
 		cmocka_unit_test(rpc_says_who_closed_and_who_reset),
 		cmocka_unit_test(rpc_passes_on_what_a_server_says_first),
+		cmocka_unit_test(
+			rpc_moves_a_client_whose_connections_turn_out_to_be_dead),
+		cmocka_unit_test(
+			rpc_resets_a_connection_that_waits_to_look_again),
+		cmocka_unit_test(rpc_probes_both_ends_of_connections_that_stay),
+		cmocka_unit_test(
+			rpc_has_its_reserve_back_without_the_listener_that_lost_it),
 		cmocka_unit_test(
 			rpc_ends_a_connection_whose_client_left_before_the_connect),
 		cmocka_unit_test(
