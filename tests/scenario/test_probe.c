@@ -935,10 +935,9 @@ static void probe_does_not_blame_a_server_for_our_own_want(void **state)
 {
 	struct play play;
 	unsigned long before;
-	struct mapper *mapper;
 
 	(void)state;
-	mapper = begin_one(&play);
+	begin_one(&play);
 	before = stage_limit_descriptors(stage_next_descriptor());
 	settle(&play);
 	stage_limit_descriptors(before);

@@ -1457,80 +1457,63 @@ static void rpc_moves_a_client_whose_last_connection_is_just_dying(void **state)
 	finish(&play);
 }
 
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(
+		rpc_takes_a_client_to_a_server_and_tells_all_in_two_lines),
+	cmocka_unit_test(
+		rpc_asks_the_socket_for_its_port_where_the_listener_has_many),
+	cmocka_unit_test(rpc_gives_parallel_first_connections_one_server),
+	cmocka_unit_test(rpc_moves_a_client_once_when_135_is_refused),
+	cmocka_unit_test(rpc_takes_a_pending_connection_along_with_the_move),
+	cmocka_unit_test(rpc_resets_a_client_at_once_when_all_servers_refuse),
+	cmocka_unit_test(
+		rpc_goes_to_the_next_server_when_a_connect_takes_too_long),
+	cmocka_unit_test(
+		rpc_refused_on_a_dynamic_port_asks_again_and_blames_nobody),
+	cmocka_unit_test(
+		rpc_dials_the_bound_servers_own_port_for_the_interface),
+	cmocka_unit_test(rpc_refuses_a_port_whose_only_server_is_down),
+	cmocka_unit_test(rpc_does_not_move_a_client_whose_connections_live),
+	cmocka_unit_test(
+		rpc_moves_a_client_whose_last_connection_is_just_dying),
+	cmocka_unit_test(rpc_probes_only_connections_that_stay),
+	cmocka_unit_test(
+		rpc_drops_a_connect_that_succeeds_after_the_client_moved),
+	cmocka_unit_test(rpc_connects_late_but_in_time),
+	cmocka_unit_test(rpc_follows_when_a_pending_connect_is_refused_later),
+	cmocka_unit_test(rpc_that_stops_serves_bound_clients_and_no_others),
+	cmocka_unit_test(rpc_refuses_more_than_max_connections),
+	cmocka_unit_test(rpc_without_descriptors_refuses_each_client_once),
+	cmocka_unit_test(rpc_whose_reserve_was_taken_waits_without_a_busy_loop),
+	cmocka_unit_test(rpc_without_a_descriptor_for_the_server_blames_nobody),
+	cmocka_unit_test(rpc_resets_both_sides_of_an_idle_connection),
+	cmocka_unit_test(rpc_takes_a_new_idle_timeout_for_open_connections),
+	cmocka_unit_test(rpc_takes_a_shorter_connect_timeout_at_once),
+	cmocka_unit_test(rpc_says_less_when_the_log_level_says_so),
+	cmocka_unit_test(rpc_resets_the_connections_of_the_servers_named_only),
+	cmocka_unit_test(rpc_says_who_closed_and_who_reset),
+	cmocka_unit_test(rpc_passes_on_what_a_server_says_first),
+	cmocka_unit_test(
+		rpc_moves_a_client_whose_connections_turn_out_to_be_dead),
+	cmocka_unit_test(rpc_resets_a_connection_that_waits_to_look_again),
+	cmocka_unit_test(rpc_probes_both_ends_of_connections_that_stay),
+	cmocka_unit_test(
+		rpc_has_its_reserve_back_without_the_listener_that_lost_it),
+	cmocka_unit_test(
+		rpc_ends_a_connection_whose_client_left_before_the_connect),
+	cmocka_unit_test(rpc_reaches_servers_from_the_bindings_own_address),
+	cmocka_unit_test(rpc_without_source_ports_moves_and_blames_nobody),
+	cmocka_unit_test(rpc_moves_from_a_server_that_cannot_be_reached),
+	cmocka_unit_test(rpc_clears_a_server_that_answers_again),
+	cmocka_unit_test(rpc_refuses_when_the_table_of_bindings_is_full),
+	cmocka_unit_test(rpc_holds_back_a_flood_of_refusals_and_tells_how_many),
+	cmocka_unit_test(rpc_that_is_detached_leaves_the_socket_alone),
+	cmocka_unit_test(rpc_accepts_many_that_came_at_once),
+	cmocka_unit_test(rpc_copes_with_each_allocation_refused),
+};
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(
-			rpc_takes_a_client_to_a_server_and_tells_all_in_two_lines),
-		cmocka_unit_test(
-			rpc_asks_the_socket_for_its_port_where_the_listener_has_many),
-		cmocka_unit_test(
-			rpc_gives_parallel_first_connections_one_server),
-		cmocka_unit_test(rpc_moves_a_client_once_when_135_is_refused),
-		cmocka_unit_test(
-			rpc_takes_a_pending_connection_along_with_the_move),
-		cmocka_unit_test(
-			rpc_resets_a_client_at_once_when_all_servers_refuse),
-		cmocka_unit_test(
-			rpc_goes_to_the_next_server_when_a_connect_takes_too_long),
-		cmocka_unit_test(
-			rpc_refused_on_a_dynamic_port_asks_again_and_blames_nobody),
-		cmocka_unit_test(
-			rpc_dials_the_bound_servers_own_port_for_the_interface),
-		cmocka_unit_test(rpc_refuses_a_port_whose_only_server_is_down),
-		cmocka_unit_test(
-			rpc_does_not_move_a_client_whose_connections_live),
-		cmocka_unit_test(
-			rpc_moves_a_client_whose_last_connection_is_just_dying),
-		cmocka_unit_test(rpc_probes_only_connections_that_stay),
-		cmocka_unit_test(
-			rpc_drops_a_connect_that_succeeds_after_the_client_moved),
-		cmocka_unit_test(rpc_connects_late_but_in_time),
-		cmocka_unit_test(
-			rpc_follows_when_a_pending_connect_is_refused_later),
-		cmocka_unit_test(
-			rpc_that_stops_serves_bound_clients_and_no_others),
-		cmocka_unit_test(rpc_refuses_more_than_max_connections),
-		cmocka_unit_test(
-			rpc_without_descriptors_refuses_each_client_once),
-		cmocka_unit_test(
-			rpc_whose_reserve_was_taken_waits_without_a_busy_loop),
-		cmocka_unit_test(
-			rpc_without_a_descriptor_for_the_server_blames_nobody),
-		cmocka_unit_test(rpc_resets_both_sides_of_an_idle_connection),
-		cmocka_unit_test(
-			rpc_takes_a_new_idle_timeout_for_open_connections),
-		cmocka_unit_test(rpc_takes_a_shorter_connect_timeout_at_once),
-		cmocka_unit_test(rpc_says_less_when_the_log_level_says_so),
-		cmocka_unit_test(
-			rpc_resets_the_connections_of_the_servers_named_only),
-		cmocka_unit_test(rpc_says_who_closed_and_who_reset),
-		cmocka_unit_test(rpc_passes_on_what_a_server_says_first),
-		cmocka_unit_test(
-			rpc_moves_a_client_whose_connections_turn_out_to_be_dead),
-		cmocka_unit_test(
-			rpc_resets_a_connection_that_waits_to_look_again),
-		cmocka_unit_test(rpc_probes_both_ends_of_connections_that_stay),
-		cmocka_unit_test(
-			rpc_has_its_reserve_back_without_the_listener_that_lost_it),
-		cmocka_unit_test(
-			rpc_ends_a_connection_whose_client_left_before_the_connect),
-		cmocka_unit_test(
-			rpc_reaches_servers_from_the_bindings_own_address),
-		cmocka_unit_test(
-			rpc_without_source_ports_moves_and_blames_nobody),
-		cmocka_unit_test(
-			rpc_moves_from_a_server_that_cannot_be_reached),
-		cmocka_unit_test(rpc_clears_a_server_that_answers_again),
-		cmocka_unit_test(
-			rpc_refuses_when_the_table_of_bindings_is_full),
-		cmocka_unit_test(
-			rpc_holds_back_a_flood_of_refusals_and_tells_how_many),
-		cmocka_unit_test(rpc_that_is_detached_leaves_the_socket_alone),
-		cmocka_unit_test(rpc_accepts_many_that_came_at_once),
-		cmocka_unit_test(rpc_copes_with_each_allocation_refused),
-	};
-
 	return cmocka_run_group_tests(tests, stage_group_begin,
 				      stage_group_end);
 }
