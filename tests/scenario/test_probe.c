@@ -935,6 +935,7 @@ static void probe_does_not_blame_a_server_for_our_own_want(void **state)
 {
 	struct play play;
 	unsigned long before;
+	struct mapper *mapper;
 
 	(void)state;
 	begin_one(&play);
