@@ -429,6 +429,7 @@ static void release(struct daemon *daemon)
 			       atomic_load(&daemon->shared.connections)));
 	loop_free(daemon->loop);
 	logger_free(daemon->logger);
+	conf_drop(daemon->first);
 	conf_drop(daemon->conf);
 	free(daemon);
 }
@@ -443,6 +444,7 @@ int daemon_run(const char *path, struct conf *conf)
 		return ERR_MEMORY;
 	}
 	daemon->path = path;
+	daemon->first = conf_hold(conf);
 	daemon->conf = conf;
 	daemon->sweep.fire = sweep;
 	daemon->stop_check.fire = stop_checked;

@@ -21,7 +21,8 @@
  * workers read, and <ask>, which they set. */
 struct daemon {
 	const char *path;
-	struct conf *conf;
+	struct conf *first; /* of the start: what only a restart changes */
+	struct conf *conf;  /* in force */
 	struct loop *loop;
 	struct logger *logger;
 	struct log *log; /* the control thread's */

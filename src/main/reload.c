@@ -26,12 +26,13 @@ static void need_restart(struct daemon *daemon, const char *key, bool is_same)
 				     "mapilbd is started anew"));
 }
 
-#define SAME(field) (memcmp(&old->field, &now->field, sizeof(old->field)) == 0)
+#define SAME(field)                                                            \
+	(memcmp(&first->field, &now->field, sizeof(first->field)) == 0)
 
-static void say_restarts(struct daemon *daemon, const struct conf *old,
+static void say_restarts(struct daemon *daemon, const struct conf *first,
 			 const struct conf *now)
 {
-	const struct conf_balancer *was = &old->balancer;
+	const struct conf_balancer *was = &first->balancer;
 	const struct conf_balancer *is = &now->balancer;
 
 	need_restart(daemon, "vip", SAME(balancer.nvips) && SAME(balancer.vip));
@@ -47,17 +48,19 @@ static void say_restarts(struct daemon *daemon, const struct conf *old,
 		     SAME(balancer.log) &&
 			     same_text(was->log_file, is->log_file));
 	need_restart(daemon, "intercept", SAME(rpc.intercept));
+	need_restart(daemon, "exclude", SAME(rpc.exclude));
 	need_restart(daemon, "entries", SAME(affinity.entries));
 }
 
 /* What the running parts hold on to is as it was. */
-static void keep_old(struct conf *now, const struct conf *old)
+static void keep_first(struct conf *now, const struct conf *first)
 {
-	now->balancer.threads = old->balancer.threads;
-	now->rpc.intercept = old->rpc.intercept;
-	now->affinity.entries = old->affinity.entries;
-	now->balancer.nsources = old->balancer.nsources;
-	memcpy(now->balancer.source, old->balancer.source,
+	now->balancer.threads = first->balancer.threads;
+	now->rpc.intercept = first->rpc.intercept;
+	now->rpc.exclude = first->rpc.exclude;
+	now->affinity.entries = first->affinity.entries;
+	now->balancer.nsources = first->balancer.nsources;
+	memcpy(now->balancer.source, first->balancer.source,
 	       sizeof(now->balancer.source));
 }
 
@@ -81,8 +84,8 @@ static void adopt(struct daemon *daemon, struct conf *now)
 	struct conf *old = daemon->conf;
 	unsigned i;
 
-	say_restarts(daemon, old, now);
-	keep_old(now, old);
+	say_restarts(daemon, daemon->first, now);
+	keep_first(now, daemon->first);
 	daemon->conf = now;
 	daemon->log->level = now->balancer.log_level;
 	atomic_store(&daemon->sched.method,
