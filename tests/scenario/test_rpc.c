@@ -894,6 +894,7 @@ static void rpc_resets_the_connections_of_the_servers_named_only(void **state)
 	fd[2] = client(1, MAILBOX);
 	fd[3] = client(1, ADDRESS_BOOK); /* still connecting */
 	settle(&play);
+	svc_rpc_reset(play.svc, UINT64_C(4), REASON_SERVER_REMOVED);
 	assert_int_equal(svc_rpc_open(play.svc), 4);
 	svc_rpc_reset(play.svc, UINT64_C(1), REASON_SERVER_REMOVED);
 	assert_int_equal(svc_rpc_open(play.svc), 1);
@@ -984,6 +985,28 @@ static void rpc_moves_a_client_whose_connections_turn_out_to_be_dead(
 	assert_int_equal(logged(&play, "set-aside", ""), 1);
 	close(fd);
 	finish(&play);
+}
+
+/* What is about to end does not hold the client there. */
+static void rpc_moves_a_client_at_once_whose_server_hangs_up(void **state)
+{
+	struct link link;
+	int fd;
+
+	(void)state;
+	begin_link(&link);
+	stage_serve(&link.play.stage, 2, ADDRESS_BOOK);
+	shutdown(link.server, SHUT_WR);
+	settle(&link.play);
+	fd = client(1, ADDRESS_BOOK);
+	settle(&link.play);
+	assert_int_equal(
+		logged(&link.play, "open", "port=59532 server=cas3 why=moved"),
+		1);
+	close(fd);
+	close(link.client);
+	close(link.server);
+	finish(&link.play);
 }
 
 static void rpc_resets_a_connection_that_waits_to_look_again(void **state)
@@ -1495,6 +1518,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(rpc_passes_on_what_a_server_says_first),
 	cmocka_unit_test(
 		rpc_moves_a_client_whose_connections_turn_out_to_be_dead),
+	cmocka_unit_test(rpc_moves_a_client_at_once_whose_server_hangs_up),
 	cmocka_unit_test(rpc_resets_a_connection_that_waits_to_look_again),
 	cmocka_unit_test(rpc_probes_both_ends_of_connections_that_stay),
 	cmocka_unit_test(
