@@ -80,8 +80,9 @@ static inline uint64_t server_bit(const struct server *server)
 
 /* Servers that may get a new client now: in use, enabled, not set aside. */
 uint64_t array_open(struct array *array, uint64_t now_ms);
-/* Servers that may serve a client which is bound to them: in use and not
- * disabled; a set-aside one only while the client has live connections. */
+/* May it serve a client which is bound to it? Not if it is disabled; if it is
+ * set aside or leaving, only while the client has live connections there, or
+ * it would be split. */
 bool server_serves(const struct server *server, bool has_live, uint64_t now_ms);
 
 /*

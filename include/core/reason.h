@@ -11,15 +11,15 @@
 enum reason {
 	REASON_NONE,
 	/* how a relayed connection ended */
-	REASON_CLIENT_CLOSED,  /* client-closed: the client finished first */
-	REASON_SERVER_CLOSED,  /* server-closed */
-	REASON_CLIENT_RESET,   /* client-reset */
-	REASON_SERVER_RESET,   /* server-reset */
-	REASON_CLIENT_GONE,    /* client-gone: no answer to probes or data */
-	REASON_SERVER_GONE,    /* server-gone: the same */
-	REASON_IDLE_TIMEOUT,   /* idle-timeout */
-	REASON_STOPPED,	       /* stopped: the balancer ended */
-	REASON_SERVER_REMOVED, /* server-removed */
+	REASON_CLIENT_CLOSED,	/* client-closed: the client finished first */
+	REASON_SERVER_CLOSED,	/* server-closed */
+	REASON_CLIENT_RESET,	/* client-reset */
+	REASON_SERVER_RESET,	/* server-reset */
+	REASON_CLIENT_GONE,	/* client-gone: no answer to probes or data */
+	REASON_SERVER_GONE,	/* server-gone: the same */
+	REASON_IDLE_TIMEOUT,	/* idle-timeout */
+	REASON_STOPPED,		/* stopped: the balancer ended */
+	REASON_SERVER_DISABLED, /* server-disabled */
 	/* why no server was reached */
 	REASON_CONNECT_REFUSED,	    /* connect-refused */
 	REASON_CONNECT_TIMEOUT,	    /* connect-timeout */

@@ -42,6 +42,9 @@ void prober_free(struct prober *prober);
 /* After array_apply(): new servers are asked at once, the table forgets
  * those that left. */
 void prober_reconfigure(struct prober *prober, struct conf *conf);
+/* After array_sweep(): servers that are gone are asked no more, and the
+ * table forgets what they announced. */
+void prober_follow(struct prober *prober);
 /* Ask this server now; if a round is under way, once more after it. */
 void prober_ask(struct prober *prober, unsigned slot);
 

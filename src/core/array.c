@@ -166,9 +166,10 @@ uint64_t array_open(struct array *array, uint64_t now_ms)
 
 bool server_serves(const struct server *server, bool has_live, uint64_t now_ms)
 {
-	return server->life == SERVER_IN_USE &&
-	       server->state != CONF_STATE_DISABLED &&
-	       (has_live || !is_aside(server, now_ms));
+	if (server->life == SERVER_FREE || server->state == CONF_STATE_DISABLED)
+		return false;
+	return has_live ||
+	       (server->life == SERVER_IN_USE && !is_aside(server, now_ms));
 }
 
 /* 1 s, 2 s, 4 s … 30 s: after <failures> earlier ones in a row. */

@@ -106,15 +106,6 @@ static void detach(void *ctx, unsigned worker, int fd)
 	worker_detach(daemon->worker[worker], fd);
 }
 
-static void finish(struct daemon *daemon)
-{
-	unsigned i;
-
-	for (i = 0; i < daemon->nworkers; i++)
-		worker_reset(daemon->worker[i], UINT64_MAX, REASON_STOPPED);
-	loop_stop(daemon->loop);
-}
-
 static void stop_checked(struct loop_timer *timer)
 {
 	struct daemon *daemon = list_entry(timer, struct daemon, stop_check);
@@ -129,7 +120,7 @@ static void stop_checked(struct loop_timer *timer)
 		    log_number("connections", open));
 	for (i = 0; open && i < daemon->nworkers; i++)
 		worker_log_open(daemon->worker[i], LEFT_LINES);
-	finish(daemon);
+	loop_stop(daemon->loop);
 }
 
 /* The first signal lets bound clients finish, the second does not. */
@@ -142,7 +133,7 @@ static void stop(struct daemon *daemon, const char *signal)
 	    log_number("connections", open),
 	    log_text("how", daemon->stop_at_ms ? "at-once" : "drain"));
 	if (daemon->stop_at_ms) {
-		finish(daemon);
+		loop_stop(daemon->loop);
 		return;
 	}
 	daemon->stop_at_ms = loop_now_ms(daemon->loop) + timeout_ms;
@@ -180,7 +171,8 @@ static void sweep(struct loop_timer *timer)
 		if (atomic_load(&server->life) == SERVER_LEAVING)
 			affinity_forget_server(affinity, server, now);
 	}
-	array_sweep(&daemon->array);
+	if (array_sweep(&daemon->array))
+		prober_follow(daemon->prober);
 	loop_timer_set(daemon->loop, timer, SWEEP_MS);
 }
 
@@ -416,10 +408,13 @@ static void release(struct daemon *daemon)
 	unsigned i;
 
 	prober_free(daemon->prober);
+	/* Nobody comes any more, then who is here goes. */
 	if (daemon->listener)
 		listener_close(daemon->listener);
-	for (i = 0; i < daemon->nworkers; i++)
+	for (i = 0; i < daemon->nworkers; i++) {
+		worker_reset(daemon->worker[i], UINT64_MAX, REASON_STOPPED);
 		worker_free(daemon->worker[i]);
+	}
 	affinity_free(daemon->shared.router.affinity);
 	announced_free(daemon->shared.router.announced);
 	instance_release(daemon->instance);

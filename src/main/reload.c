@@ -79,6 +79,22 @@ static void say_findings(struct daemon *daemon, const struct findings *found)
 	}
 }
 
+/* Drained servers keep the clients they have; a disabled one keeps none. */
+static void reset_disabled(struct daemon *daemon)
+{
+	uint64_t slots = 0;
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SLOTS; i++) {
+		struct server *server = &daemon->array.server[i];
+
+		if (atomic_load(&server->state) == CONF_STATE_DISABLED)
+			slots |= server_bit(server);
+	}
+	for (i = 0; slots && i < daemon->nworkers; i++)
+		worker_reset(daemon->worker[i], slots, REASON_SERVER_DISABLED);
+}
+
 static void adopt(struct daemon *daemon, struct conf *now)
 {
 	struct conf *old = daemon->conf;
@@ -93,6 +109,7 @@ static void adopt(struct daemon *daemon, struct conf *now)
 	affinity_reconfigure(daemon->shared.router.affinity, now);
 	for (i = 0; i < daemon->nworkers; i++)
 		worker_reconfigure(daemon->worker[i], now);
+	reset_disabled(daemon);
 	prober_reconfigure(daemon->prober, now);
 	conf_drop(old);
 	if (daemon->has_asked)

@@ -184,7 +184,7 @@ static void start_asking(struct probe *probe, struct server *server)
 	loop_timer_set(probe->prober->config.loop, &probe->next, 0);
 }
 
-/* Ask the servers that are in use, and no others. */
+/* Ask the servers that have a slot, and no others. */
 static void follow_array(struct prober *prober)
 {
 	struct prober_config *config = &prober->config;
@@ -193,7 +193,8 @@ static void follow_array(struct prober *prober)
 	for (slot = 0; slot < ARRAY_SLOTS; slot++) {
 		struct server *server = &config->array->server[slot];
 		struct probe *probe = &prober->probe[slot];
-		bool is_used = atomic_load(&server->life) == SERVER_IN_USE;
+		/* One that leaves still serves the clients that it has. */
+		bool is_used = atomic_load(&server->life) != SERVER_FREE;
 
 		if (is_used && !probe->server)
 			start_asking(probe, server);
@@ -203,6 +204,12 @@ static void follow_array(struct prober *prober)
 		/* An empty list needs no memory. */
 		(void)!announced_set(config->announced, slot, NULL, 0);
 	}
+}
+
+void prober_follow(struct prober *prober)
+{
+	follow_array(prober);
+	prober->config.changed(prober->config.ctx);
 }
 
 void prober_reconfigure(struct prober *prober, struct conf *conf)

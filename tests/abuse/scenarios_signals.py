@@ -185,9 +185,12 @@ def reload_changes_servers(here):
         more, server = opened(here, source)
         check(server == 'cas2', f'moved to {server}')
         more.close()
-    with here.case('a disabled server: its clients move'):
+    with here.case('a disabled server: its clients are reset, and move'):
         here.states['cas2'] = 'disabled'
+        since = here.mark()
         here.reload()
+        here.wait_log('close', since, server='cas2',
+                      reason='server-disabled')
         more, server = opened(here, source)
         check(server == 'cas1', f'still on {server}')
         more.close()
@@ -198,15 +201,17 @@ def reload_changes_servers(here):
     caller.close()
     source, caller = client_of(here, 'cas2')
     dynamic = caller.port_of(rpc.EMSMDB)
-    with here.case('a removed server: connections stay, new ones move'):
+    with here.case('a removed server: who lives there stays unsplit'):
         del here.servers['cas2']
         here.reload()
         caller.port_of(rpc.EMSMDB)
         more, server = opened(here, source)
-        check(server == 'cas1', f'still on {server}')
+        check(server == 'cas2', f'split to {server}')
         more.close()
         caller.port_of(rpc.EMSMDB)
-    with here.case('its ports are closed'):
+        check(new_servers(here) == {'cas1'}, 'cas2 got a new client')
+    with here.case('when they have gone, its ports are closed'):
+        caller.close()
         until(lambda: attempt(dynamic, here.abuser()) == 'refused',
               'the port is closed')
     with here.case('it may come back'):

@@ -850,6 +850,27 @@ static void affinity_leaving_server_goes_with_its_last_connection(void **state)
 	assert_counts(2, 0);
 }
 
+static void affinity_leaving_server_keeps_a_client_that_lives_there(void **s)
+{
+	struct reservation old, next;
+
+	(void)s;
+	sched.turn = 2;
+	old = open_one(client(1));
+	assert_int_equal(old.server->slot, 2);
+	only_the_first(2);
+	next = open_one(client(1));
+	assert_false(next.is_moved);
+	assert_int_equal(next.server->slot, 2);
+	end(&old);
+	assert_true(array_sweep(&array) == 0);
+	end(&next);
+	assert_true(array_sweep(&array) == 4);
+	next = open_one(client(1));
+	assert_true(next.server->slot != 2);
+	end(&next);
+}
+
 static void affinity_moved_client_still_holds_the_slot_it_left(void **state)
 {
 	struct reservation old, new;
@@ -859,6 +880,7 @@ static void affinity_moved_client_still_holds_the_slot_it_left(void **state)
 	old = open_one(client(1));
 	assert_int_equal(old.server->slot, 2);
 	only_the_first(2);
+	array.server[2].state = CONF_STATE_DISABLED;
 	new = reserve(client(1));
 	assert_true(new.is_moved);
 	assert_int_equal(old.server->bindings, 0);
@@ -1055,6 +1077,7 @@ int main(void)
 		TEST(affinity_connection_never_tries_a_server_twice),
 		TEST(affinity_forgets_the_idle_bindings_of_a_leaving_server),
 		TEST(affinity_leaving_server_goes_with_its_last_connection),
+		TEST(affinity_leaving_server_keeps_a_client_that_lives_there),
 		TEST(affinity_moved_client_still_holds_the_slot_it_left),
 		TEST(affinity_choice_of_a_server_that_left_is_made_again),
 		TEST(affinity_no_client_moves_when_another_s_server_fails),

@@ -192,7 +192,10 @@ static void server_serves_walks_its_table(void **state)
 		{ SERVER_IN_USE, CONF_STATE_DRAIN, true, true, true },
 		{ SERVER_IN_USE, CONF_STATE_DISABLED, false, false, false },
 		{ SERVER_IN_USE, CONF_STATE_DISABLED, false, true, false },
-		{ SERVER_LEAVING, CONF_STATE_ENABLED, false, true, false },
+		{ SERVER_LEAVING, CONF_STATE_ENABLED, false, true, true },
+		{ SERVER_LEAVING, CONF_STATE_ENABLED, true, true, true },
+		{ SERVER_LEAVING, CONF_STATE_ENABLED, false, false, false },
+		{ SERVER_LEAVING, CONF_STATE_DISABLED, false, true, false },
 		{ SERVER_FREE, CONF_STATE_ENABLED, false, true, false },
 	};
 	struct server *server = &array.server[0];

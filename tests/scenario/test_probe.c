@@ -1008,8 +1008,12 @@ static void probe_follows_servers_that_come_and_go(void **state)
 	assert_int_equal(array_apply(&play.stage.array, conf), 0);
 	listen_at(&play, 2);
 	prober_reconfigure(play.prober, conf);
+	/* While it leaves it still serves who lives there. */
+	assert_int_equal(servers_at(&play, 40001), 3);
+	assert_int_equal(array_sweep(&play.stage.array), 1);
+	prober_follow(play.prober);
 	assert_int_equal(servers_at(&play, 40001), 2);
-	assert_int_equal(play.changed, 3);
+	assert_int_equal(play.changed, 4);
 	settle(&play);
 	assert_false(mapper_accept(&play.mapper[0]));
 	play_round(&play, &play.mapper[2], healthy, NHEALTHY);

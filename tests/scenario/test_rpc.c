@@ -894,18 +894,18 @@ static void rpc_resets_the_connections_of_the_servers_named_only(void **state)
 	fd[2] = client(1, MAILBOX);
 	fd[3] = client(1, ADDRESS_BOOK); /* still connecting */
 	settle(&play);
-	svc_rpc_reset(play.svc, UINT64_C(4), REASON_SERVER_REMOVED);
+	svc_rpc_reset(play.svc, UINT64_C(4), REASON_SERVER_DISABLED);
 	assert_int_equal(svc_rpc_open(play.svc), 4);
-	svc_rpc_reset(play.svc, UINT64_C(1), REASON_SERVER_REMOVED);
+	svc_rpc_reset(play.svc, UINT64_C(1), REASON_SERVER_DISABLED);
 	assert_int_equal(svc_rpc_open(play.svc), 1);
 	expect_reset(fd[0]);
 	expect_open(fd[1]);
 	expect_reset(fd[2]);
 	expect_reset(fd[3]);
 	assert_int_equal(
-		logged(&play, "close", "server=cas1 reason=server-removed"), 2);
+		logged(&play, "close", "server=cas1 reason=server-disabled"), 2);
 	assert_int_equal(
-		logged(&play, "refuse", "port=59532 reason=server-removed"), 1);
+		logged(&play, "refuse", "port=59532 reason=server-disabled"), 1);
 	close(fd[1]);
 	close(filler);
 	finish(&play);
@@ -1021,15 +1021,15 @@ static void rpc_resets_a_connection_that_waits_to_look_again(void **state)
 	settle(&play);
 	fd = client(1, ADDRESS_BOOK);
 	settle(&play);
-	svc_rpc_reset(play.svc, UINT64_C(2), REASON_SERVER_REMOVED);
+	svc_rpc_reset(play.svc, UINT64_C(2), REASON_SERVER_DISABLED);
 	assert_int_equal(svc_rpc_open(play.svc), 2);
-	svc_rpc_reset(play.svc, UINT64_C(1), REASON_SERVER_REMOVED);
+	svc_rpc_reset(play.svc, UINT64_C(1), REASON_SERVER_DISABLED);
 	assert_int_equal(svc_rpc_open(play.svc), 0);
 	expect_reset(living);
 	expect_reset(fd);
 	fake_loop_advance(play.stage.loop, 1000);
 	assert_int_equal(
-		logged(&play, "refuse", "port=59532 reason=server-removed"), 1);
+		logged(&play, "refuse", "port=59532 reason=server-disabled"), 1);
 	finish(&play);
 }
 
