@@ -60,13 +60,18 @@ static void announcements_changed(void *ctx)
 	struct daemon *daemon = ctx;
 
 	if (daemon->has_asked)
-		daemon_apply_ports(daemon);
+		(void)!daemon_apply_ports(daemon);
 }
 
 static void open_ports(struct daemon *daemon)
 {
 	daemon->has_asked = true;
-	daemon_apply_ports(daemon);
+	daemon->err = daemon_apply_ports(daemon);
+	if (daemon->err) {
+		say("opening the ports", daemon->err);
+		loop_stop(daemon->loop);
+		return;
+	}
 	LOG(daemon->log, LOG_LEVEL_NOTICE, "ready",
 	    log_text("name", daemon->conf->balancer.name),
 	    log_text("listen", listener_way(daemon->listener)),
@@ -173,6 +178,7 @@ static void sweep(struct loop_timer *timer)
 	}
 	if (array_sweep(&daemon->array))
 		prober_follow(daemon->prober);
+	daemon_retry_ports(daemon);
 	loop_timer_set(daemon->loop, timer, SWEEP_MS);
 }
 
@@ -448,7 +454,9 @@ int daemon_run(const char *path, struct conf *conf)
 		sweep(&daemon->sweep);
 		if (!waits_for_answers(conf))
 			open_ports(daemon);
-		loop_run(daemon->loop);
+		if (!daemon->err)
+			loop_run(daemon->loop);
+		err = daemon->err;
 	}
 	release(daemon);
 	return err;

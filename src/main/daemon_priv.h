@@ -38,14 +38,19 @@ struct daemon {
 	struct loop_timer sweep;
 	struct loop_timer stop_check;
 	uint64_t stop_at_ms;  /* 0 = not stopping */
+	bool ports_are_stale; /* some could not be had, or were spared */
+	uint64_t ports_tried_ms;
+	int err;	      /* why it ends, if not because it was told to */
 	bool has_asked;	      /* every server was asked once: ports are open */
 	_Atomic uint64_t ask; /* servers to be asked again: a mask */
 	struct loop_job ask_job;
 	_Atomic bool ask_is_posted;
 };
 
-/* ports.c: admit what the configuration and the servers' answers say. */
-void daemon_apply_ports(struct daemon *daemon);
+/* ports.c: admit what the configuration and the servers' answers say. What
+ * failed is logged, and tried again by daemon_retry_ports(). */
+MUST_CHECK int daemon_apply_ports(struct daemon *daemon);
+void daemon_retry_ports(struct daemon *daemon);
 /* reload.c: read the configuration again. */
 void daemon_reload(struct daemon *daemon);
 

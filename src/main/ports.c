@@ -3,8 +3,13 @@
  *
  * Layer: main.
  */
+#include <string.h>
+
 #include "daemon_priv.h"
 #include "wire/epm.h"
+
+/* Ports that could not be had, or that somebody else had. */
+#define RETRY_MS 10000
 
 static void add_announced(const struct daemon *daemon, struct portset *wanted)
 {
@@ -41,23 +46,43 @@ static void wanted_ports(const struct daemon *daemon, struct portset *wanted)
 	portset_subtract(wanted, &all, &rpc->exclude);
 }
 
-void daemon_apply_ports(struct daemon *daemon)
+static void say_failure(struct daemon *daemon, unsigned wanted, int err)
 {
-	unsigned before = portset_count(listener_admitted(daemon->listener));
+	LOG(daemon->log, LOG_LEVEL_ERROR, "ports-failed",
+	    log_number("wanted", wanted),
+	    log_number("admitted",
+		       portset_count(listener_admitted(daemon->listener))),
+	    log_text("reason", err_text(err)),
+	    log_text("mend", "tried again every 10 s; is the descriptor limit "
+			     "high enough (ulimit -Hn), and nothing else "
+			     "changing nftables or BPF?"));
+}
+
+int daemon_apply_ports(struct daemon *daemon)
+{
+	struct portset before = *listener_admitted(daemon->listener);
+	const struct portset *after = listener_admitted(daemon->listener);
 	struct portset wanted;
-	unsigned spared = 0, after;
+	unsigned spared = 0;
 	int err;
 
 	wanted_ports(daemon, &wanted);
 	err = listener_apply(daemon->listener, &wanted, &spared);
-	after = portset_count(listener_admitted(daemon->listener));
+	daemon->ports_are_stale = err || spared;
+	daemon->ports_tried_ms = loop_now_ms(daemon->loop);
 	if (err)
-		LOG(daemon->log, LOG_LEVEL_ERROR, "ports-failed",
-		    log_number("wanted", portset_count(&wanted)),
-		    log_number("admitted", after),
-		    log_text("reason", err_text(err)));
-	else if (before != after)
+		say_failure(daemon, portset_count(&wanted), err);
+	else if (memcmp(&before, after, sizeof(before)) != 0)
 		LOG(daemon->log, LOG_LEVEL_NOTICE, "ports",
-		    log_number("admitted", after),
+		    log_number("admitted", portset_count(after)),
 		    log_number("spared", spared));
+	return err;
+}
+
+void daemon_retry_ports(struct daemon *daemon)
+{
+	uint64_t since_ms = loop_now_ms(daemon->loop) - daemon->ports_tried_ms;
+
+	if (daemon->ports_are_stale && since_ms >= RETRY_MS)
+		(void)!daemon_apply_ports(daemon);
 }

@@ -113,7 +113,7 @@ static void adopt(struct daemon *daemon, struct conf *now)
 	prober_reconfigure(daemon->prober, now);
 	conf_drop(old);
 	if (daemon->has_asked)
-		daemon_apply_ports(daemon);
+		(void)!daemon_apply_ports(daemon);
 }
 
 /* Findings are too large for a stack that may be small. */
@@ -130,22 +130,65 @@ static int read_conf(struct daemon *daemon, struct conf **out)
 	return err;
 }
 
+/* The sources stay as they were at the start: the name of a server that none
+ * of them reaches, or NULL. */
+static const char *unreached(const struct conf *now, const struct conf *first)
+{
+	unsigned i, j;
+
+	for (i = 0; first->balancer.nsources && i < now->nservers; i++) {
+		uint8_t family = now->server[i].address.family;
+
+		for (j = 0; j < first->balancer.nsources; j++)
+			if (first->balancer.source[j].family == family)
+				break;
+		if (j == first->balancer.nsources)
+			return now->server[i].name;
+	}
+	return NULL;
+}
+
+static void say_refused(struct daemon *daemon, const char *reason,
+			const char *server, const char *mend)
+{
+	LOG(daemon->log, LOG_LEVEL_ERROR, "reload-refused",
+	    log_text("file", daemon->path), log_text("reason", reason),
+	    log_text("server", server), log_text("mend", mend));
+}
+
+/* Let the array follow; false: it was said why not. */
+static bool apply(struct daemon *daemon, const struct conf *now)
+{
+	const char *server = unreached(now, daemon->first);
+
+	if (server) {
+		say_refused(daemon, "source-needs-restart", server,
+			    "no source in force is of this server's family; "
+			    "a new one is only taken by a restart");
+		return false;
+	}
+	if (array_apply(&daemon->array, now)) {
+		say_refused(daemon, "too-many-servers", NULL,
+			    "removed servers keep their place until their "
+			    "clients have gone; disable them, or wait");
+		return false;
+	}
+	return true;
+}
+
 void daemon_reload(struct daemon *daemon)
 {
 	struct conf *now = NULL;
 	int err = read_conf(daemon, &now);
 
-	if (!err) {
-		err = array_apply(&daemon->array, now);
-		if (err)
-			conf_drop(now);
-	}
 	if (err) {
-		LOG(daemon->log, LOG_LEVEL_ERROR, "reload-refused",
-		    log_text("file", daemon->path),
-		    log_text("reason", err_text(err)),
-		    log_text("mend", "nothing was changed; mapilbd -t -c FILE "
-				     "shows every finding"));
+		say_refused(daemon, err_text(err), NULL,
+			    "nothing was changed; mapilbd -t -c FILE shows "
+			    "every finding");
+		return;
+	}
+	if (!apply(daemon, now)) {
+		conf_drop(now);
 		return;
 	}
 	adopt(daemon, now);
