@@ -903,9 +903,11 @@ static void rpc_resets_the_connections_of_the_servers_named_only(void **state)
 	expect_reset(fd[2]);
 	expect_reset(fd[3]);
 	assert_int_equal(
-		logged(&play, "close", "server=cas1 reason=server-disabled"), 2);
+		logged(&play, "close", "server=cas1 reason=server-disabled"),
+		2);
 	assert_int_equal(
-		logged(&play, "refuse", "port=59532 reason=server-disabled"), 1);
+		logged(&play, "refuse", "port=59532 reason=server-disabled"),
+		1);
 	close(fd[1]);
 	close(filler);
 	finish(&play);
@@ -1029,7 +1031,8 @@ static void rpc_resets_a_connection_that_waits_to_look_again(void **state)
 	expect_reset(fd);
 	fake_loop_advance(play.stage.loop, 1000);
 	assert_int_equal(
-		logged(&play, "refuse", "port=59532 reason=server-disabled"), 1);
+		logged(&play, "refuse", "port=59532 reason=server-disabled"),
+		1);
 	finish(&play);
 }
 
@@ -1454,6 +1457,36 @@ static void rpc_probes_only_connections_that_stay(void **state)
 	finish(&play);
 }
 
+/* Nothing of the service's own (timers, settling, bindings) ends what its
+ * peers hold on to. */
+static void rpc_holds_a_silent_connection_for_a_day(void **state)
+{
+	struct play play;
+	int fd, at_server;
+
+	(void)state;
+	begin_static(&play);
+	stage_serve(&play.stage, 0, MAILBOX);
+	fd = client(1, MAILBOX);
+	settle(&play);
+	at_server = only_one(play.stage.listening[0][0]);
+	fake_loop_advance(play.stage.loop, 24ull * 3600 * 1000);
+	affinity_expire(play.stage.router.affinity,
+			loop_now_ms(play.stage.loop), 1000);
+	assert_int_equal(logged(&play, "close", ""), 0);
+	tcp_write(at_server, "morning", 7);
+	settle(&play);
+	expect_text(fd, "morning");
+	close(fd);
+	/* And its next connection is on the same server. */
+	fd = client(1, MAILBOX);
+	settle(&play);
+	assert_int_equal(logged(&play, "open", "server=cas1 why=bound"), 1);
+	close(fd);
+	close(at_server);
+	finish(&play);
+}
+
 /* The server dies; that the client's other connection is dead as well is
  * known a moment after its next one was refused. */
 static void rpc_moves_a_client_whose_last_connection_is_just_dying(void **state)
@@ -1500,6 +1533,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(
 		rpc_moves_a_client_whose_last_connection_is_just_dying),
 	cmocka_unit_test(rpc_probes_only_connections_that_stay),
+	cmocka_unit_test(rpc_holds_a_silent_connection_for_a_day),
 	cmocka_unit_test(
 		rpc_drops_a_connect_that_succeeds_after_the_client_moved),
 	cmocka_unit_test(rpc_connects_late_but_in_time),
