@@ -64,7 +64,8 @@ enum reason route_confirm(struct router *router, struct route *route);
  * anew, dial again; else the reason to reset the client with. Blames the
  * server where the failure speaks against it: connect-timeout and
  * connect-unreachable do, connect-refused does on a fixed port, nothing
- * else does. No server is dialled twice. route_end() is still owed.
+ * else does, and nothing at all does on a port of the range that nobody
+ * announces. No server is dialled twice. route_end() is still owed.
  */
 enum reason route_failed(struct router *router, struct route *route,
 			 enum reason cause, uint64_t now_ms);

@@ -94,20 +94,30 @@ enum reason route_confirm(struct router *router, struct route *route)
 	return REASON_NONE;
 }
 
+/* A port of the range that no server announced: whoever dials it may have
+ * made it up (admit = any). */
+static bool is_unannounced(const struct route *route)
+{
+	return route->kind == ROUTE_DYNAMIC && !route->owners;
+}
+
 static bool speaks_against_server(const struct route *route, enum reason cause)
 {
+	if (is_unannounced(route))
+		return false;
 	if (cause == REASON_CONNECT_REFUSED)
 		return route->kind == ROUTE_FIXED;
 	return cause == REASON_CONNECT_TIMEOUT ||
 	       cause == REASON_CONNECT_UNREACHABLE;
 }
 
-/* The port whose answer will clear the server; a machine that cannot be
- * reached is cleared by any. A dynamic port may never be there again: then
- * time clears it. */
+/* The port whose answer will clear the server; 0: any. A dynamic port may
+ * never be there again, and the prober asks 135 only: any clears it. */
 static uint16_t blamed_port(const struct route *route, enum reason cause)
 {
-	return cause == REASON_CONNECT_UNREACHABLE ? 0 : route->port;
+	if (cause == REASON_CONNECT_UNREACHABLE || route->kind == ROUTE_DYNAMIC)
+		return 0;
+	return route->port;
 }
 
 /* To the next server, if the client may leave. */

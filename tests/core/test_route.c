@@ -230,12 +230,14 @@ static const struct failure failures[] = {
 	{ FIXED, 59531, false, REFUSED, NONE, 59531, 59531 },
 	{ FIXED, 135, false, TIMEOUT, NONE, 135, 135 },
 	{ FIXED, 135, false, UNREACHABLE, NONE, 0, 135 },
-	{ DYNAMIC, 5001, false, TIMEOUT, NONE, 5001, 5002 },
+	{ DYNAMIC, 5001, false, TIMEOUT, NONE, 0, 5002 },
 	{ DYNAMIC, 6001, false, UNREACHABLE, NONE, 0, 5001 },
-	{ DYNAMIC, 7777, false, TIMEOUT, NONE, 7777, 7777 },
 	/* against the port only */
 	{ DYNAMIC, 5001, false, REFUSED, REFUSED, NOBODY, 0 },
+	/* against nobody: no server announced that port */
 	{ DYNAMIC, 7777, false, REFUSED, REFUSED, NOBODY, 0 },
+	{ DYNAMIC, 7777, false, TIMEOUT, TIMEOUT, NOBODY, 0 },
+	{ DYNAMIC, 7777, false, UNREACHABLE, UNREACHABLE, NOBODY, 0 },
 	/* against us: nobody is to blame, nobody moves */
 	{ FIXED, 135, false, REASON_SOURCE_EXHAUSTED, REASON_SOURCE_EXHAUSTED,
 	  NOBODY, 0 },
@@ -247,7 +249,9 @@ static const struct failure failures[] = {
 	/* a client with live connections there is not moved */
 	{ FIXED, 135, true, REFUSED, REFUSED, 135, 0 },
 	{ FIXED, 135, true, TIMEOUT, TIMEOUT, 135, 0 },
+	{ DYNAMIC, 5001, true, TIMEOUT, TIMEOUT, 0, 0 },
 	{ DYNAMIC, 5001, true, UNREACHABLE, UNREACHABLE, 0, 0 },
+	{ DYNAMIC, 7777, true, TIMEOUT, TIMEOUT, NOBODY, 0 },
 	{ DYNAMIC, 5001, true, REFUSED, REFUSED, NOBODY, 0 },
 };
 
@@ -350,6 +354,52 @@ static void route_next_server_without_the_interface_is_stale_port(void **s)
 	assert_nothing_is_held();
 }
 
+/* Whoever dials ports that nobody announced must not take the servers from
+ * the others. */
+static void route_silent_made_up_ports_leave_the_servers_alone(void **state)
+{
+	struct addr honest = client(99);
+	struct route route[WORLD_SERVERS], other;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < WORLD_SERVERS; i++) {
+		struct addr addr = client(i);
+
+		assert_int_equal(route_begin(&router, &addr, DYNAMIC,
+					     (uint16_t)(7001 + i), now_ms,
+					     &route[i]),
+				 NONE);
+	}
+	for (i = 0; i < WORLD_SERVERS; i++) {
+		assert_int_equal(
+			route_failed(&router, &route[i], TIMEOUT, now_ms),
+			TIMEOUT);
+		end(&route[i]);
+	}
+	assert_true(array_open(&array, now_ms) == 7);
+	assert_int_equal(
+		route_begin(&router, &honest, FIXED, 135, now_ms, &other),
+		NONE);
+	end(&other);
+	assert_nothing_is_held();
+}
+
+/* The prober asks 135 alone. */
+static void route_silent_dynamic_port_is_cleared_by_an_answer_on_135(void **s)
+{
+	struct route route;
+
+	(void)s;
+	sched.turn = 0;
+	assert_int_equal(begin(DYNAMIC, 5001, &route), NONE);
+	assert_int_equal(route_failed(&router, &route, TIMEOUT, now_ms), NONE);
+	assert_true(array_open(&array, now_ms) == 6);
+	server_answered(&array.server[0], 135);
+	assert_true(array_open(&array, now_ms) == 7);
+	end(&route);
+}
+
 static void route_parallel_failures_blame_once_and_agree(void **state)
 {
 	struct route route[50];
@@ -444,6 +494,8 @@ int main(void)
 		TEST(route_tries_each_server_once_then_gives_the_cause),
 		TEST(route_chain_of_failures_means_the_first_server_s_port),
 		TEST(route_next_server_without_the_interface_is_stale_port),
+		TEST(route_silent_made_up_ports_leave_the_servers_alone),
+		TEST(route_silent_dynamic_port_is_cleared_by_an_answer_on_135),
 		TEST(route_parallel_failures_blame_once_and_agree),
 		TEST(route_that_reached_the_server_left_behind_is_told),
 		TEST(route_confirm_ends_the_row_of_failures),
