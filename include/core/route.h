@@ -5,8 +5,8 @@
  * The rules, in order, for a connection to <port>:
  *	135, static and service ports: the client's server, or the method's
  *	choice; the same port there.
- *	a port of the dynamic range that nobody announces (admit = any): as
- *	before.
+ *	a port of the dynamic range that nobody announces: not-admitted,
+ *	whatever let the connection in; with admit = any as before.
  *	an announced port of a client with a binding: its server; the same
  *	port if that server announces it, else the server's port for the same
  *	interface, else stale-port.
@@ -17,6 +17,9 @@
  */
 #ifndef CORE_ROUTE_H
 #define CORE_ROUTE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
 
 #include "core/affinity.h"
 #include "core/announced.h"
@@ -33,6 +36,9 @@ struct router {
 	struct sched *sched;
 	struct affinity *affinity;
 	struct announced *announced;
+	/* The configuration says admit = any; a reload may change it while
+	 * workers read it. */
+	_Atomic bool admits_any;
 };
 
 struct route {

@@ -67,9 +67,12 @@ enum reason route_begin(struct router *router, const struct addr *client,
 	struct wish wish = { router, now_ms, owners, NULL };
 	struct affinity_chooser chooser = { choose, &wish, 0 };
 	struct route route = { .kind = kind, .dialled = port, .why = "bound" };
-	int err = affinity_reserve(router->affinity, client, &chooser, now_ms,
-				   &route.res);
+	int err;
 
+	if (kind == ROUTE_DYNAMIC && !owners && !router->admits_any)
+		return REASON_NOT_ADMITTED;
+	err = affinity_reserve(router->affinity, client, &chooser, now_ms,
+			       &route.res);
 	if (err)
 		return why_not(err, &wish);
 	if (route.res.is_new)

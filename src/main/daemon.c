@@ -253,6 +253,7 @@ static int make_tables(struct daemon *daemon)
 	router->sched = &daemon->sched;
 	router->affinity = affinity_new(conf, seed);
 	router->announced = announced_new();
+	router->admits_any = conf->rpc.admit == CONF_ADMIT_ANY;
 	if (!router->affinity || !router->announced)
 		return ERR_MEMORY;
 	daemon->shared.max_connections = most_connections(daemon);

@@ -107,6 +107,8 @@ static void adopt(struct daemon *daemon, struct conf *now)
 	atomic_store(&daemon->sched.method,
 		     sched_method_of(now->schedule.method));
 	affinity_reconfigure(daemon->shared.router.affinity, now);
+	atomic_store(&daemon->shared.router.admits_any,
+		     now->rpc.admit == CONF_ADMIT_ANY);
 	for (i = 0; i < daemon->nworkers; i++)
 		worker_reconfigure(daemon->worker[i], now);
 	reset_disabled(daemon);

@@ -51,7 +51,7 @@ static int set_up(void **state)
 	announced = announced_new();
 	if (!announced)
 		return 1;
-	router = (struct router){ &array, &sched, affinity, announced };
+	router = (struct router){ &array, &sched, affinity, announced, true };
 	announce();
 	return 0;
 }
@@ -354,6 +354,22 @@ static void route_next_server_without_the_interface_is_stale_port(void **s)
 	assert_nothing_is_held();
 }
 
+/* A port may be withdrawn while a connection to it is being accepted. */
+static void route_without_admit_any_refuses_what_nobody_announces(void **state)
+{
+	struct route route;
+
+	(void)state;
+	atomic_store(&router.admits_any, false);
+	bind_to(0);
+	assert_int_equal(begin(DYNAMIC, 7777, &route), REASON_NOT_ADMITTED);
+	assert_nothing_is_held();
+	assert_int_equal(begin(DYNAMIC, 5001, &route), NONE);
+	end(&route);
+	assert_int_equal(begin(FIXED, 7777, &route), NONE); /* a service's */
+	end(&route);
+}
+
 /* Whoever dials ports that nobody announced must not take the servers from
  * the others. */
 static void route_silent_made_up_ports_leave_the_servers_alone(void **state)
@@ -494,6 +510,7 @@ int main(void)
 		TEST(route_tries_each_server_once_then_gives_the_cause),
 		TEST(route_chain_of_failures_means_the_first_server_s_port),
 		TEST(route_next_server_without_the_interface_is_stale_port),
+		TEST(route_without_admit_any_refuses_what_nobody_announces),
 		TEST(route_silent_made_up_ports_leave_the_servers_alone),
 		TEST(route_silent_dynamic_port_is_cleared_by_an_answer_on_135),
 		TEST(route_parallel_failures_blame_once_and_agree),

@@ -131,6 +131,7 @@ void stage_build(struct stage *stage)
 	router->sched = &stage->sched;
 	router->affinity = affinity_new(stage->conf, seed);
 	router->announced = announced_new();
+	router->admits_any = stage->conf->rpc.admit == CONF_ADMIT_ANY;
 	if (!router->affinity || !router->announced)
 		abort();
 }

@@ -466,6 +466,28 @@ static void rpc_dials_the_bound_servers_own_port_for_the_interface(void **state)
 	finish(&play);
 }
 
+/* The socket may have taken it before the port was withdrawn. */
+static void rpc_refuses_a_port_that_nobody_announces(void **state)
+{
+	struct play play;
+	int fd;
+
+	(void)state;
+	begin_dynamic(&play, 0);
+	stage_serve(&play.stage, 0, MAILBOX);
+	fd = client(1, MAILBOX);
+	settle(&play);
+	expect_reset(fd);
+	assert_int_equal(
+		logged(&play, "refuse", "port=59531 reason=not-admitted"), 1);
+	atomic_store(&play.shared.router.admits_any, true);
+	fd = client(1, MAILBOX);
+	settle(&play);
+	expect_open(fd);
+	close(fd);
+	finish(&play);
+}
+
 static void rpc_refuses_a_port_whose_only_server_is_down(void **state)
 {
 	struct play play;
@@ -1528,6 +1550,7 @@ static const struct CMUnitTest tests[] = {
 		rpc_refused_on_a_dynamic_port_asks_again_and_blames_nobody),
 	cmocka_unit_test(
 		rpc_dials_the_bound_servers_own_port_for_the_interface),
+	cmocka_unit_test(rpc_refuses_a_port_that_nobody_announces),
 	cmocka_unit_test(rpc_refuses_a_port_whose_only_server_is_down),
 	cmocka_unit_test(rpc_does_not_move_a_client_whose_connections_live),
 	cmocka_unit_test(
