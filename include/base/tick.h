@@ -24,25 +24,26 @@ const char *tick_format(uint64_t ms, char room[24]);
 
 /*
  * Deadlines that all lie the same span ahead stand in a queue in the order
- * in which they fall due: adding is O(1), and one timer serves all. An
- * owner that is active again need not move: it notes the time, and who
- * takes an entry that is not due yet puts it back (tick_queue_renew).
+ * in which they were renewed, which is that in which they fall due: every
+ * call is O(1), and one timer serves all. The span may be changed at any
+ * time: it is that of all entries at once, and none has to be touched.
  */
 struct tick_entry {
 	struct list node;
-	uint64_t due_ms;
+	uint64_t since_ms; /* when it was last renewed */
 };
 
 struct tick_queue {
 	struct list head;
-	uint64_t span_ms;
+	uint64_t span_ms; /* TICK_NEVER: nothing falls due */
 };
 
 void tick_queue_init(struct tick_queue *queue, uint64_t span_ms);
 void tick_entry_init(struct tick_entry *entry);
-/* (Re)queue <entry> for since_ms + span. */
+/* (Re)queue <entry> for a span after <now_ms>, at the end. Time does not go
+ * back: an earlier moment than that of the renewal before counts as that. */
 void tick_queue_renew(struct tick_queue *queue, struct tick_entry *entry,
-		      uint64_t since_ms);
+		      uint64_t now_ms);
 void tick_entry_cancel(struct tick_entry *entry);
 /* The first entry that is due, taken out of the queue; NULL if none. */
 struct tick_entry *tick_queue_take(struct tick_queue *queue, uint64_t now_ms);

@@ -124,10 +124,11 @@ bool affinity_is_bound(struct affinity *affinity, const struct addr *client,
  * binding that timed out is no binding, dropped or not. */
 unsigned affinity_expire(struct affinity *affinity, uint64_t now_ms,
 			 unsigned most);
-/* End the bindings without connections of a server that is leaving. Those
- * with connections end or move with their last. */
-void affinity_forget_server(struct affinity *affinity,
-			    const struct server *server, uint64_t now_ms);
+/* End the bindings without connections of servers that are leaving. Those
+ * with connections end or move with their last. Looks at most at <most> a
+ * call and goes on there with the next, round and round: to be called while
+ * a server leaves, by one thread. */
+void affinity_forget_leaving(struct affinity *affinity, unsigned most);
 /* Bindings now, private ones too. */
 unsigned affinity_count(struct affinity *affinity);
 /* Octets that one binding takes, beside its 8 to 16 of the hash table. */

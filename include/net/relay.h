@@ -38,13 +38,17 @@ struct relay_pool {
 	struct loop_timer idle_timer;
 };
 
+/* A relay without octets ends when the idle timeout has passed, at most this
+ * much later, never earlier. */
+#define RELAY_IDLE_LATE_MS 1000
+
 /* <most_pipes>: 0 = never splice. <idle_ms>: TICK_NEVER = no idle timeout.
  * ERR_MEMORY. */
 MUST_CHECK int relay_pool_init(struct relay_pool *pool, struct loop *loop,
 			       unsigned most_pipes, uint64_t idle_ms);
 /* No relay may be left. */
 void relay_pool_release(struct relay_pool *pool);
-/* For relays that start from now on; relay_watch_idle() for each other. */
+/* It holds for the relays that there are, too. */
 void relay_pool_set_idle(struct relay_pool *pool, uint64_t idle_ms);
 
 enum relay_end { RELAY_CLIENT, RELAY_SERVER };
@@ -67,7 +71,6 @@ struct relay {
 	struct relay_side side[2]; /* by enum relay_end */
 	struct relay_pool *pool;
 	struct tick_entry idle;
-	uint64_t active_ms;
 	enum relay_end first_end; /* who ended first */
 	/* One side's stream has ended, the relay goes on for the other's.
 	 * Called at most once; must not end the relay. */
@@ -85,8 +88,6 @@ struct relay {
  */
 MUST_CHECK enum reason relay_start(struct relay_pool *pool, struct relay *relay,
 				   int client_fd, unsigned events);
-/* The pool's idle timeout changed: it holds for this relay too. */
-void relay_watch_idle(struct relay *relay);
 /* TCP keep-alive probes on both sides after <keepalive_ms> of silence; 0 =
  * none. Costs calls to the kernel: for connections that stay. */
 void relay_keepalive(struct relay *relay, uint64_t keepalive_ms);

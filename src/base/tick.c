@@ -68,36 +68,37 @@ void tick_queue_init(struct tick_queue *queue, uint64_t span_ms)
 void tick_entry_init(struct tick_entry *entry)
 {
 	list_init(&entry->node);
-	entry->due_ms = TICK_NEVER;
+	entry->since_ms = 0;
+}
+
+static uint64_t since(const struct list *node)
+{
+	return list_entry(node, struct tick_entry, node)->since_ms;
 }
 
 void tick_queue_renew(struct tick_queue *queue, struct tick_entry *entry,
-		      uint64_t since_ms)
+		      uint64_t now_ms)
 {
-	struct list *before;
+	const struct list *last;
 
 	list_remove(&entry->node);
-	entry->due_ms = since_ms + queue->span_ms;
-	before = queue->head.prev;
-	/* An owner that was active a while ago may belong further ahead. */
-	while (before != &queue->head &&
-	       list_entry(before, struct tick_entry, node)->due_ms >
-		       entry->due_ms)
-		before = before->prev;
-	list_add(before->next, &entry->node);
+	last = queue->head.prev;
+	entry->since_ms = now_ms;
+	if (last != &queue->head && since(last) > now_ms)
+		entry->since_ms = since(last);
+	list_add(&queue->head, &entry->node);
 }
 
 void tick_entry_cancel(struct tick_entry *entry)
 {
 	list_remove(&entry->node);
-	entry->due_ms = TICK_NEVER;
 }
 
 uint64_t tick_queue_next(const struct tick_queue *queue)
 {
-	if (list_is_empty(&queue->head))
+	if (list_is_empty(&queue->head) || queue->span_ms == TICK_NEVER)
 		return TICK_NEVER;
-	return list_entry(queue->head.next, struct tick_entry, node)->due_ms;
+	return since(queue->head.next) + queue->span_ms;
 }
 
 struct tick_entry *tick_queue_take(struct tick_queue *queue, uint64_t now_ms)

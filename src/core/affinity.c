@@ -21,6 +21,7 @@
 
 #define SHARDS_MAX 64
 #define PART_MIN   1024 /* bindings of a shard, or the table is one shard */
+#define LOOKS	   1000 /* at idle bindings, while a shard is locked */
 
 /*
  * Invariants: <server>->bindings counts this one. held >= live; held 0: it
@@ -52,6 +53,9 @@ struct shard {
 	struct binding **bucket;
 	size_t mask; /* buckets - 1 */
 	struct list idle;
+	/* The next idle one that affinity_forget_leaving() looks at; <idle>
+	 * itself: from the start. */
+	struct list *look;
 };
 
 struct affinity {
@@ -62,6 +66,7 @@ struct affinity {
 	_Atomic uint64_t timeout_ms;
 	_Atomic uint32_t turn;	      /* which shard a private one goes to */
 	_Atomic uint32_t expire_turn; /* which shard is looked at first */
+	unsigned forget_turn;	      /* which shard is looked at */
 	unsigned nshards;
 	struct shard *shard;
 };
@@ -118,12 +123,19 @@ static void unchain(struct shard *shard, struct binding *binding)
 	*at = binding->chain;
 }
 
+static void leave_idle(struct shard *shard, struct binding *binding)
+{
+	if (shard->look == &binding->idle)
+		shard->look = binding->idle.next;
+	list_remove(&binding->idle);
+}
+
 /* The end of a binding that nobody holds. */
 static void drop(struct shard *shard, struct binding *binding)
 {
 	if (!binding->is_private)
 		unchain(shard, binding);
-	list_remove(&binding->idle);
+	leave_idle(shard, binding);
 	server_unbind(binding->server);
 	pool_give(shard->pool, binding);
 }
@@ -254,9 +266,10 @@ static void follow(struct reservation *res)
 	res->server->connections++;
 }
 
-static void hold(struct binding *binding, struct reservation *res)
+static void hold(struct shard *shard, struct binding *binding,
+		 struct reservation *res)
 {
-	list_remove(&binding->idle);
+	leave_idle(shard, binding);
 	binding->held++;
 	res->binding = binding;
 	follow(res);
@@ -282,7 +295,7 @@ static int reserve(struct affinity *affinity, const struct place *place,
 		res->is_moved = true;
 	}
 	if (!err)
-		hold(binding, res);
+		hold(shard, binding, res);
 	return err;
 }
 
@@ -468,28 +481,43 @@ unsigned affinity_expire(struct affinity *affinity, uint64_t now_ms,
 	return n;
 }
 
-static void forget_in_shard(struct shard *shard, const struct server *server)
+/* Look at <most> of the shard's idle ones, on from the last. True: they were
+ * its last; <most> says how many may still be looked at. */
+static bool forget_some(struct shard *shard, unsigned *most)
 {
-	struct list *node, *spare;
 	struct binding *binding;
+	unsigned n = *most < LOOKS ? *most : LOOKS;
+	bool is_over;
 
+	*most -= n;
 	pthread_mutex_lock(&shard->lock);
-	list_each_safe (node, spare, &shard->idle) {
-		binding = list_entry(node, struct binding, idle);
-		if (!server || binding->server == server)
+	if (shard->look == &shard->idle)
+		shard->look = shard->idle.next;
+	for (; n && shard->look != &shard->idle; n--) {
+		binding = list_entry(shard->look, struct binding, idle);
+		shard->look = shard->look->next;
+		if (binding->server->life != SERVER_IN_USE)
 			drop(shard, binding);
 	}
+	is_over = shard->look == &shard->idle;
 	pthread_mutex_unlock(&shard->lock);
+	*most += n;
+	return is_over;
 }
 
-void affinity_forget_server(struct affinity *affinity,
-			    const struct server *server, uint64_t now_ms)
+void affinity_forget_leaving(struct affinity *affinity, unsigned most)
 {
-	unsigned i;
+	/* The first may have been left in its middle. */
+	unsigned left = affinity->nshards + 1;
 
-	(void)now_ms; /* a binding that timed out goes as well */
-	for (i = 0; i < affinity->nshards && server->bindings; i++)
-		forget_in_shard(&affinity->shard[i], server);
+	while (most && left) {
+		if (!forget_some(&affinity->shard[affinity->forget_turn],
+				 &most))
+			continue;
+		affinity->forget_turn =
+			(affinity->forget_turn + 1) % affinity->nshards;
+		left--;
+	}
 }
 
 unsigned affinity_count(struct affinity *affinity)
@@ -528,6 +556,7 @@ static int shard_init(struct shard *shard, size_t part)
 	while (buckets < part)
 		buckets *= 2;
 	list_init(&shard->idle);
+	shard->look = &shard->idle;
 	shard->mask = buckets - 1;
 	shard->pool = pool_new(sizeof(struct binding), part);
 	shard->bucket = calloc(buckets, sizeof(struct binding *));
@@ -538,8 +567,10 @@ static int shard_init(struct shard *shard, size_t part)
 
 static void shard_release(struct shard *shard)
 {
-	if (shard->pool && shard->bucket)
-		forget_in_shard(shard, NULL);
+	struct binding *binding;
+
+	while (shard->pool && shard->bucket && (binding = oldest_idle(shard)))
+		drop(shard, binding);
 	pool_free(shard->pool);
 	free(shard->bucket);
 	pthread_mutex_destroy(&shard->lock);

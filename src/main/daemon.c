@@ -20,6 +20,7 @@
 
 #define SWEEP_MS	1000 /* between looks for what timed out */
 #define SWEEP_MOST	10000
+#define SWEEP_LOOKS	50000 /* for bindings to servers that leave */
 #define STOP_CHECK_MS	50
 #define LEFT_LINES	100 /* of who is left when time is up, a worker */
 #define CONTROL		0   /* whose log is whose: the control thread */
@@ -162,20 +163,25 @@ static void hangup_caught(struct loop_signal *signal)
 	daemon_reload(list_entry(signal, struct daemon, hangup));
 }
 
+static bool is_one_leaving(const struct array *array)
+{
+	unsigned slot;
+
+	for (slot = 0; slot < ARRAY_SLOTS; slot++)
+		if (atomic_load(&array->server[slot].life) == SERVER_LEAVING)
+			return true;
+	return false;
+}
+
 static void sweep(struct loop_timer *timer)
 {
 	struct daemon *daemon = list_entry(timer, struct daemon, sweep);
 	struct affinity *affinity = daemon->shared.router.affinity;
 	uint64_t now = loop_now_ms(daemon->loop);
-	unsigned slot;
 
 	affinity_expire(affinity, now, SWEEP_MOST);
-	for (slot = 0; slot < ARRAY_SLOTS; slot++) {
-		struct server *server = &daemon->array.server[slot];
-
-		if (atomic_load(&server->life) == SERVER_LEAVING)
-			affinity_forget_server(affinity, server, now);
-	}
+	if (is_one_leaving(&daemon->array))
+		affinity_forget_leaving(affinity, SWEEP_LOOKS);
 	if (array_sweep(&daemon->array))
 		prober_follow(daemon->prober);
 	daemon_retry_ports(daemon);

@@ -351,13 +351,24 @@ static enum reason hidden_failure(struct relay_side *side, enum relay_end at)
 	return error ? failure(at, error) : REASON_NONE;
 }
 
+/* A busy relay takes its place in the queue anew once a second, not with
+ * every octet; the queue's span is that much longer. */
+static void note_activity(struct relay *relay)
+{
+	struct relay_pool *pool = relay->pool;
+	uint64_t now = loop_now_ms(pool->loop);
+
+	if (now - relay->idle.since_ms >= RELAY_IDLE_LATE_MS)
+		tick_queue_renew(&pool->idle, &relay->idle, now);
+}
+
 static void ready(struct relay *relay, enum relay_end at, unsigned events)
 {
 	struct relay_side *side = &relay->side[at];
 	struct relay_side *peer = other(relay, at);
 	enum reason why = REASON_NONE;
 
-	relay->active_ms = loop_now_ms(relay->pool->loop);
+	note_activity(relay);
 	if (events & (LOOP_READ | LOOP_END) && !side->has_ended)
 		side->may_read = true;
 	if (events & LOOP_END)
@@ -398,8 +409,6 @@ static void arm_idle(struct relay_pool *pool)
 			       next > now ? next - now : 0);
 }
 
-/* An entry falls due a span after the relay was last looked at; if it was
- * active since then it is queued again from that moment on. */
 static void idle_fired(struct loop_timer *timer)
 {
 	struct relay_pool *pool =
@@ -407,25 +416,18 @@ static void idle_fired(struct loop_timer *timer)
 	uint64_t now = loop_now_ms(pool->loop);
 	struct tick_entry *entry;
 
-	while ((entry = tick_queue_take(&pool->idle, now))) {
-		struct relay *relay = list_entry(entry, struct relay, idle);
-
-		if (now - relay->active_ms < pool->idle.span_ms)
-			relay_watch_idle(relay);
-		else
-			end(relay, REASON_IDLE_TIMEOUT, false);
-	}
+	while ((entry = tick_queue_take(&pool->idle, now)))
+		end(list_entry(entry, struct relay, idle), REASON_IDLE_TIMEOUT,
+		    false);
 	arm_idle(pool);
 }
 
-void relay_watch_idle(struct relay *relay)
+static void watch_idle(struct relay *relay)
 {
 	struct relay_pool *pool = relay->pool;
 
-	tick_entry_cancel(&relay->idle);
-	if (pool->idle.span_ms == TICK_NEVER)
-		return;
-	tick_queue_renew(&pool->idle, &relay->idle, relay->active_ms);
+	tick_entry_init(&relay->idle);
+	tick_queue_renew(&pool->idle, &relay->idle, loop_now_ms(pool->loop));
 	if (pool->idle.head.next == &relay->idle.node)
 		arm_idle(pool);
 }
@@ -441,9 +443,7 @@ enum reason relay_start(struct relay_pool *pool, struct relay *relay,
 		return REASON_NO_MEMORY;
 	relay->pool = pool;
 	server->io.ready = server_ready;
-	relay->active_ms = loop_now_ms(pool->loop);
-	tick_entry_init(&relay->idle);
-	relay_watch_idle(relay);
+	watch_idle(relay);
 	/* Octets that came with the connect are not told again. */
 	if (events & (LOOP_READ | LOOP_END)) {
 		server->may_read = true;
@@ -453,6 +453,13 @@ enum reason relay_start(struct relay_pool *pool, struct relay *relay,
 	return REASON_NONE;
 }
 
+/* From a relay's place in the queue on, which may be as old. */
+static uint64_t idle_span(uint64_t idle_ms)
+{
+	return idle_ms == TICK_NEVER ? TICK_NEVER
+				     : idle_ms + RELAY_IDLE_LATE_MS;
+}
+
 int relay_pool_init(struct relay_pool *pool, struct loop *loop,
 		    unsigned most_pipes, uint64_t idle_ms)
 {
@@ -460,7 +467,7 @@ int relay_pool_init(struct relay_pool *pool, struct loop *loop,
 	pool->scratch = malloc(SCRATCH_LEN);
 	if (!pool->scratch)
 		return ERR_MEMORY;
-	tick_queue_init(&pool->idle, idle_ms);
+	tick_queue_init(&pool->idle, idle_span(idle_ms));
 	pool->idle_timer.fire = idle_fired;
 	return 0;
 }
@@ -475,5 +482,6 @@ void relay_pool_release(struct relay_pool *pool)
 
 void relay_pool_set_idle(struct relay_pool *pool, uint64_t idle_ms)
 {
-	pool->idle.span_ms = idle_ms;
+	pool->idle.span_ms = idle_span(idle_ms);
+	arm_idle(pool);
 }

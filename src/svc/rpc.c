@@ -322,13 +322,10 @@ void svc_rpc_reconfigure(struct svc_rpc *svc, struct conf *conf)
 	svc->log->level = conf->balancer.log_level;
 	svc->dialer.deadlines.span_ms = conf->balancer.connect_timeout_ms;
 	relay_pool_set_idle(&svc->relays, conf->rpc.idle_timeout_ms);
-	list_each (node, &svc->state[RPC_YOUNG])
-		relay_watch_idle(relay_at(node));
-	list_each (node, &svc->state[RPC_SETTLED]) {
-		relay_watch_idle(relay_at(node));
-		if (is_other)
-			relay_keepalive(relay_at(node), keepalive_ms);
-	}
+	if (!is_other)
+		return;
+	list_each (node, &svc->state[RPC_SETTLED])
+		relay_keepalive(relay_at(node), keepalive_ms);
 }
 
 void svc_rpc_stop(struct svc_rpc *svc)

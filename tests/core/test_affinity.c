@@ -1,6 +1,7 @@
 /*
  * test_affinity.c - one client, one server.
  */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -825,9 +826,35 @@ static void affinity_forgets_the_idle_bindings_of_a_leaving_server(void **s)
 	only_the_first(2);
 	assert_int_equal(third->bindings, 10);
 	assert_true(array_sweep(&array) == 0);
-	affinity_forget_server(affinity, third, now_ms);
+	affinity_forget_leaving(affinity, UINT_MAX);
 	assert_int_equal(third->bindings, 0);
 	assert_counts(20, 0);
+	assert_true(array_sweep(&array) == 4);
+}
+
+/* 3,000 in shards of 1,024, a hundred at a time, while clients come and go. */
+static void affinity_forgets_a_few_at_a_time_and_remembers_where(void **s)
+{
+	struct server *third = &array.server[2];
+	unsigned i, before, calls = 0;
+
+	(void)s;
+	conf->affinity.entries = 4096;
+	restart();
+	for (i = 0; i < 3000; i++)
+		visit(client(i));
+	only_the_first(2);
+	while (third->bindings && calls < 40) {
+		before = third->bindings;
+		affinity_forget_leaving(affinity, 100);
+		assert_true(before - third->bindings <= 100);
+		/* It may be the one that is looked at next. */
+		for (i = calls; i < 3000; i += 100)
+			visit(client(i));
+		calls++;
+	}
+	assert_in_range(calls, 11, 39);
+	assert_int_equal(third->bindings, 0);
 	assert_true(array_sweep(&array) == 4);
 }
 
@@ -840,7 +867,7 @@ static void affinity_leaving_server_goes_with_its_last_connection(void **state)
 	for (i = 0; i < 3; i++)
 		res[i] = open_one(client(i));
 	only_the_first(2);
-	affinity_forget_server(affinity, &array.server[2], now_ms);
+	affinity_forget_leaving(affinity, UINT_MAX);
 	assert_true(array_sweep(&array) == 0);
 	end(&res[2]);
 	assert_int_equal(array.server[2].bindings, 0);
@@ -1076,6 +1103,7 @@ int main(void)
 		TEST(affinity_move_with_none_left_says_so),
 		TEST(affinity_connection_never_tries_a_server_twice),
 		TEST(affinity_forgets_the_idle_bindings_of_a_leaving_server),
+		TEST(affinity_forgets_a_few_at_a_time_and_remembers_where),
 		TEST(affinity_leaving_server_goes_with_its_last_connection),
 		TEST(affinity_leaving_server_keeps_a_client_that_lives_there),
 		TEST(affinity_moved_client_still_holds_the_slot_it_left),

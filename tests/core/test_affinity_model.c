@@ -3,6 +3,7 @@
  * and on a model of it that is too simple to be wrong: plain arrays, every
  * count made by counting.
  */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -314,10 +315,11 @@ static void op_reload(struct model_reservation *r)
 	conf->nservers = 1 + rnd(WORLD_SERVERS);
 	conf->server[0].address.octet[3] = (uint8_t)(1 + rnd(2));
 	assert_int_equal(array_apply(&array, conf), 0);
+	affinity_forget_leaving(affinity, rnd(CLIENTS)); /* begin, then end */
+	affinity_forget_leaving(affinity, UINT_MAX);
 	for (slot = 0; slot < ARRAY_SLOTS; slot++) {
 		if (array.server[slot].life != SERVER_LEAVING)
 			continue;
-		affinity_forget_server(affinity, &array.server[slot], now_ms);
 		for (c = 0; c < CLIENTS; c++)
 			clients[c].is_bound &=
 				held(c) ||

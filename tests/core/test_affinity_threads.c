@@ -247,17 +247,14 @@ static void *watch_the_name(void *ctx)
 static void servers_come_and_go(void)
 {
 	struct conf_server *third = &conf->server[2];
-	unsigned i, slot, freed = 0;
+	unsigned i, freed = 0;
 
 	for (i = 0; i < 20000; i++) {
 		third->name[0] = (char)('a' + i % 26);
 		third->address.octet[3] = (uint8_t)(100 + i % 2);
 		if (array_apply(&array, conf))
 			bad++;
-		for (slot = 0; slot < ARRAY_SLOTS; slot++)
-			if (array.server[slot].life == SERVER_LEAVING)
-				affinity_forget_server(
-					affinity, &array.server[slot], now_ms);
+		affinity_forget_leaving(affinity, 7);
 		freed += array_sweep(&array) != 0;
 		affinity_reconfigure(affinity, conf);
 	}

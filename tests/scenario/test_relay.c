@@ -449,6 +449,25 @@ static void relay_resets_both_sides_when_idle_too_long(void **state)
 	finish(&play);
 }
 
+/* What was active a moment after it took its place in the queue has no less
+ * time for that, and not much more. */
+static void relay_is_never_idle_too_early_nor_much_too_late(void **state)
+{
+	struct play play;
+
+	(void)state;
+	begin(&play, 0, 30000);
+	fake_loop_advance(play.loop, RELAY_IDLE_LATE_MS - 1);
+	tcp_write(play.client, "x", 1);
+	fake_loop_settle(play.loop);
+	expect_text(play.server, "x");
+	fake_loop_advance(play.loop, 30000);
+	assert_false(play.has_ended);
+	fake_loop_advance(play.loop, RELAY_IDLE_LATE_MS);
+	assert_true(play.has_ended);
+	finish(&play);
+}
+
 static void relay_without_idle_timeout_lasts_a_day_in_silence(void **state)
 {
 	struct play play;
@@ -470,15 +489,12 @@ static void relay_takes_a_new_idle_timeout(void **state)
 	(void)state;
 	begin(&play, 0, TICK_NEVER);
 	relay_pool_set_idle(&play.pool, 1000);
-	relay_watch_idle(&play.relay);
 	fake_loop_advance(play.loop, 900);
 	assert_false(play.has_ended);
 	relay_pool_set_idle(&play.pool, TICK_NEVER);
-	relay_watch_idle(&play.relay);
 	fake_loop_advance(play.loop, HOUR_MS);
 	assert_false(play.has_ended);
 	relay_pool_set_idle(&play.pool, 5000);
-	relay_watch_idle(&play.relay);
 	fake_loop_advance(play.loop, 1);
 	assert_true(play.has_ended);
 	finish(&play);
@@ -590,6 +606,8 @@ int main(void)
 			relay_that_ends_with_octets_in_a_pipe_leaks_none),
 		cmocka_unit_test(relay_ends_a_stream_after_its_last_octet),
 		cmocka_unit_test(relay_resets_both_sides_when_idle_too_long),
+		cmocka_unit_test(
+			relay_is_never_idle_too_early_nor_much_too_late),
 		cmocka_unit_test(
 			relay_without_idle_timeout_lasts_a_day_in_silence),
 		cmocka_unit_test(relay_takes_a_new_idle_timeout),
