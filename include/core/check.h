@@ -16,9 +16,6 @@
 #include "core/conf_keys.h"
 #include "core/finding.h"
 
-/* Descriptors beside connections and listeners: log, timers, control. */
-#define CHECK_DESCRIPTORS_SLACK 128
-
 struct check_host {
 	/* The balancer is about to run here: what keeps it from that is an
 	 * error then, else (mapilbd -t) a warning. */

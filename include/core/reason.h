@@ -27,6 +27,7 @@ enum reason {
 	REASON_NO_SERVER,	    /* no-server: none may be chosen */
 	REASON_STALE_PORT,	    /* stale-port: another server's port */
 	REASON_PORT_SERVER_DOWN,    /* port-server-down */
+	REASON_SOURCE_NOT_LOCAL,    /* source-not-local: on no interface here */
 	REASON_SOURCE_EXHAUSTED,    /* source-exhausted */
 	REASON_BINDING_MOVED,	    /* binding-moved: while this one dialled */
 	/* why the balancer took no connection */

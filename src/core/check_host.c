@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "check_priv.h"
+#include "core/limits.h"
 
 /* What keeps the balancer from running is an error when it is to run. */
 static enum finding_severity fatal(const struct rules *rules)
@@ -41,45 +42,34 @@ static void check_local(const struct rules *rules)
 				"add it to one, or write another address");
 }
 
-/* Sockets that listen when every port of the range is admitted. */
-static uint64_t count_listeners(const struct conf *conf)
-{
-	struct portset range, left;
-
-	if (conf->rpc.ports != CONF_PORTS_DYNAMIC ||
-	    conf->rpc.admit != CONF_ADMIT_ANY ||
-	    conf->rpc.intercept != CONF_INTERCEPT_SOCKETS)
-		return 0;
-	portset_clear(&range);
-	portset_add_range(&range, conf->rpc.range_first, conf->rpc.range_last);
-	portset_subtract(&left, &range, &conf->rpc.exclude);
-	return (uint64_t)portset_count(&left) * conf->balancer.nvips;
-}
-
 static void check_listeners(const struct rules *rules)
 {
-	uint64_t listeners = count_listeners(rules->conf);
+	const struct conf_rpc *rpc = &rules->conf->rpc;
+	uint64_t listeners = limits_listeners(rules->conf);
+	uint64_t need = limits_own(rules->conf) + 2;
+	bool is_range = rpc->ports == CONF_PORTS_DYNAMIC &&
+			rpc->admit == CONF_ADMIT_ANY;
 
-	if (listeners + CHECK_DESCRIPTORS_SLACK > rules->host->descriptors)
-		finding_mend(rule_broken(rules, fatal(rules),
-					 "descriptor-limit",
-					 WHERE("rpc", "admit"),
-					 "intercept = sockets with admit = any "
-					 "takes %" PRIu64
-					 " sockets, and a process may have "
-					 "%" PRIu64 " descriptors",
-					 listeners, rules->host->descriptors),
-			     "raise the limit (LimitNOFILE) to %" PRIu64
-			     ", or write intercept = sk_lookup, or admit = "
-			     "announced",
-			     listeners + CHECK_DESCRIPTORS_SLACK);
+	if (need <= rules->host->descriptors)
+		return;
+	finding_mend(rule_broken(rules, fatal(rules), "descriptor-limit",
+				 WHERE("rpc", is_range ? "admit" : "ports"),
+				 "intercept = sockets with %s takes %" PRIu64
+				 " sockets, and a process may have %" PRIu64
+				 " descriptors",
+				 is_range ? "admit = any" : "these ports",
+				 listeners, rules->host->descriptors),
+		     "raise the limit (LimitNOFILE) to %" PRIu64
+		     ", or write intercept = sk_lookup%s",
+		     need, is_range ? ", or admit = announced" : "");
 }
 
 /* A relayed connection is two descriptors. */
 static void check_descriptors(const struct rules *rules)
 {
 	uint64_t connections = rules->conf->balancer.max_connections;
-	uint64_t need = 2 * connections + CHECK_DESCRIPTORS_SLACK;
+	uint64_t own = limits_own(rules->conf);
+	uint64_t need = 2 * connections + own;
 	uint64_t have = rules->host->descriptors;
 	struct finding *finding;
 
@@ -87,14 +77,15 @@ static void check_descriptors(const struct rules *rules)
 		return;
 	finding = rule_broken(rules, FINDING_WARNING, "descriptor-limit",
 			      WHERE("balancer", "max-connections"),
-			      "%" PRIu64 " connections take %" PRIu64
+			      "%" PRIu64 " connections and all else take "
+			      "%" PRIu64
 			      " descriptors, and a process may have %" PRIu64,
 			      connections, need, have);
-	if (have >= CHECK_DESCRIPTORS_SLACK + 2)
+	if (have >= own + 2)
 		finding_mend(finding,
 			     "raise the limit (LimitNOFILE), or write "
-			     "max-connections = %" PRIu64,
-			     (have - CHECK_DESCRIPTORS_SLACK) / 2);
+			     "max-connections = %u",
+			     limits_connections(rules->conf, have));
 	else
 		finding_mend(finding, "raise the limit (LimitNOFILE)");
 }

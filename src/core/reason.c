@@ -22,6 +22,7 @@ static const char *const names[REASON_COUNT] = {
 	[REASON_NO_SERVER] = "no-server",
 	[REASON_STALE_PORT] = "stale-port",
 	[REASON_PORT_SERVER_DOWN] = "port-server-down",
+	[REASON_SOURCE_NOT_LOCAL] = "source-not-local",
 	[REASON_SOURCE_EXHAUSTED] = "source-exhausted",
 	[REASON_BINDING_MOVED] = "binding-moved",
 	[REASON_STOPPING] = "stopping",

@@ -14,18 +14,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/limits.h"
 #include "daemon_priv.h"
 #include "main/daemon.h"
 #include "main/privilege.h"
 
-#define SWEEP_MS	1000 /* between looks for what timed out */
-#define SWEEP_MOST	10000
-#define SWEEP_LOOKS	50000 /* for bindings to servers that leave */
-#define STOP_CHECK_MS	50
-#define LEFT_LINES	100 /* of who is left when time is up, a worker */
-#define CONTROL		0   /* whose log is whose: the control thread */
-#define OWN_DESCRIPTORS 64  /* beyond connections and listeners */
-#define PIPE_PAGES	64  /* of a relay's pipe */
+#define SWEEP_MS      1000 /* between looks for what timed out */
+#define SWEEP_MOST    10000
+#define SWEEP_LOOKS   50000 /* for bindings to servers that leave */
+#define STOP_CHECK_MS 50
+#define LEFT_LINES    100 /* of who is left when time is up, a worker */
+#define CONTROL	      0	  /* whose log is whose: the control thread */
+#define PIPE_PAGES    64  /* of a relay's pipe */
 
 static void say(const char *what, int err)
 {
@@ -199,31 +199,20 @@ static void watch_signals(struct daemon *daemon)
 	loop_signal_watch(daemon->loop, &daemon->hangup, SIGHUP);
 }
 
-/* Two descriptors a connection, less what else needs one. */
-static unsigned room_for_connections(const struct conf *conf)
-{
-	unsigned limit = privilege_raise_descriptors();
-	unsigned own = OWN_DESCRIPTORS + 8 * conf->balancer.threads;
-
-	return limit > own + 1 ? (limit - own) / 2 : 1;
-}
-
 /* More than there are descriptors for would end in clients that wait for an
  * answer that cannot be given. */
 static unsigned most_connections(struct daemon *daemon)
 {
 	unsigned wanted = daemon->conf->balancer.max_connections;
-	unsigned room = room_for_connections(daemon->conf);
+	unsigned most =
+		limits_connections(daemon->conf, privilege_raise_descriptors());
 
-	if (!wanted || wanted == room)
-		return room;
-	if (wanted < room)
-		return wanted;
-	LOG(daemon->log, LOG_LEVEL_WARNING, "max-connections-lowered",
-	    log_number("from", wanted), log_number("to", room),
-	    log_text("mend", "raise the hard limit of descriptors "
-			     "(LimitNOFILE, ulimit -Hn)"));
-	return room;
+	if (wanted > most)
+		LOG(daemon->log, LOG_LEVEL_WARNING, "max-connections-lowered",
+		    log_number("from", wanted), log_number("to", most),
+		    log_text("mend", "raise the hard limit of descriptors "
+				     "(LimitNOFILE, ulimit -Hn)"));
+	return most;
 }
 
 /* A quarter of what the kernel gives a user without asking, shared out. */
@@ -237,7 +226,8 @@ static unsigned pipes_of_a_worker(unsigned nworkers)
 			pages = 16384;
 		fclose(file);
 	}
-	return pages / 4 / PIPE_PAGES / nworkers;
+	pages = pages / 4 / PIPE_PAGES;
+	return (pages < LIMITS_PIPES ? pages : LIMITS_PIPES) / nworkers;
 }
 
 static int make_tables(struct daemon *daemon)

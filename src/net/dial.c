@@ -113,14 +113,17 @@ void dial_event(struct dial *dial, unsigned events)
 
 /* Ports are taken when the connection is made: one source address then
  * holds as many connections to each server port as it has ports. */
-static int bind_source(int fd, const struct addr *source)
+static enum reason bind_source(int fd, const struct addr *source)
 {
 	struct endpoint from = { .addr = *source };
 	struct sockaddr_storage sa;
 	socklen_t len = endpoint_to_sockaddr(&from, &sa);
 
 	set_option(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-	return bind(fd, (struct sockaddr *)&sa, len) ? -errno : 0;
+	if (!bind(fd, (struct sockaddr *)&sa, len))
+		return REASON_NONE;
+	return errno == EADDRNOTAVAIL ? REASON_SOURCE_NOT_LOCAL
+				      : dial_reason(errno);
 }
 
 static int open_socket(const struct endpoint *to)
@@ -148,7 +151,8 @@ enum reason dial_start(struct dialer *dialer, struct dial *dial,
 		       struct loop_io *io, const struct endpoint *to,
 		       const struct addr *source)
 {
-	int fd = open_socket(to), err;
+	enum reason reason = REASON_NONE;
+	int fd = open_socket(to);
 
 	if (fd < 0)
 		return dial_reason(-fd);
@@ -156,15 +160,16 @@ enum reason dial_start(struct dialer *dialer, struct dial *dial,
 	dial->io = io;
 	dial->dialer = dialer;
 	tick_entry_init(&dial->deadline);
-	err = source ? bind_source(fd, source) : 0;
-	if (!err)
-		err = start_connect(fd, to);
-	if (!err)
-		err = loop_watch_edge(dialer->loop, io);
-	if (err) {
+	if (source)
+		reason = bind_source(fd, source);
+	if (!reason)
+		reason = dial_reason(-start_connect(fd, to));
+	if (!reason)
+		reason = dial_reason(-loop_watch_edge(dialer->loop, io));
+	if (reason) {
 		close(fd);
 		io->fd = -1;
-		return dial_reason(-err);
+		return reason;
 	}
 	tick_queue_renew(&dialer->deadlines, &dial->deadline,
 			 loop_now_ms(dialer->loop));

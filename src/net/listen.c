@@ -140,6 +140,7 @@ static int try_way(struct listener *listener, const struct listen_way *way)
 		return 0;
 	listener->is_testing = true; /* nothing is attached to be detached */
 	way->close(listener);
+	portset_clear(&listener->admitted); /* a self-test may leave one */
 	log_refused_way(listener, way, why);
 	return err;
 }

@@ -350,7 +350,8 @@ static void talk_ready(struct loop_io *io, unsigned events)
 /* What we lack says nothing of the server. */
 static bool is_our_lack(enum reason reason)
 {
-	return reason == REASON_SOURCE_EXHAUSTED ||
+	return reason == REASON_SOURCE_NOT_LOCAL ||
+	       reason == REASON_SOURCE_EXHAUSTED ||
 	       reason == REASON_NO_DESCRIPTORS || reason == REASON_NO_MEMORY;
 }
 

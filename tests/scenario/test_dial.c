@@ -339,7 +339,7 @@ static void dial_from_an_address_that_is_not_here_fails_at_once(void **state)
 	begin(&play);
 	stage_serve(&play.stage, 0, MAILBOX);
 	assert_int_equal(start(&play, &attempt, "192.0.2.1"),
-			 REASON_SOURCE_EXHAUSTED);
+			 REASON_SOURCE_NOT_LOCAL);
 	finish(&play);
 }
 
