@@ -316,22 +316,6 @@ int affinity_reserve(struct affinity *affinity, const struct addr *client,
 	return err;
 }
 
-struct server *affinity_find(struct affinity *affinity,
-			     const struct addr *client, uint64_t now_ms)
-{
-	struct place place = find_place(affinity, client);
-	pthread_mutex_t *lock = &affinity->shard[place.shard].lock;
-	struct server *server = NULL;
-	struct binding *binding;
-
-	pthread_mutex_lock(lock);
-	binding = find_in_time(affinity, &place, now_ms);
-	if (binding && server_serves(binding->server, binding->live, now_ms))
-		server = binding->server;
-	pthread_mutex_unlock(lock);
-	return server;
-}
-
 bool affinity_confirm(struct affinity *affinity, struct reservation *res)
 {
 	struct binding *binding = res->binding;
@@ -532,11 +516,6 @@ unsigned affinity_count(struct affinity *affinity)
 		pthread_mutex_unlock(&shard->lock);
 	}
 	return n;
-}
-
-size_t affinity_binding_size(void)
-{
-	return sizeof(struct binding);
 }
 
 /* A power of two, so that no part is below PART_MIN. */
