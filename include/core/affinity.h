@@ -85,10 +85,6 @@ MUST_CHECK int affinity_reserve(struct affinity *affinity,
 				const struct addr *client,
 				const struct affinity_chooser *chooser,
 				uint64_t now_ms, struct reservation *out);
-/* The client's server now, NULL without a binding (or one that no longer
- * serves). For who must know before choosing; nothing is held. */
-struct server *affinity_find(struct affinity *affinity,
-			     const struct addr *client, uint64_t now_ms);
 /* The connect succeeded. False: the binding moved while it was under way,
  * this connection would split the client and must not be used. */
 bool affinity_confirm(struct affinity *affinity, struct reservation *res);
@@ -131,7 +127,5 @@ unsigned affinity_expire(struct affinity *affinity, uint64_t now_ms,
 void affinity_forget_leaving(struct affinity *affinity, unsigned most);
 /* Bindings now, private ones too. */
 unsigned affinity_count(struct affinity *affinity);
-/* Octets that one binding takes, beside its 8 to 16 of the hash table. */
-size_t affinity_binding_size(void) PURE;
 
 #endif

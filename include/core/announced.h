@@ -40,9 +40,6 @@ uint64_t announced_servers(const struct announced *table, uint16_t port);
  */
 uint16_t announced_same(struct announced *table, uint16_t port, uint64_t other,
 			unsigned slot);
-/* Any interface announced on <port>, for the log. ERR_NOT_FOUND. */
-MUST_CHECK int announced_interface(struct announced *table, uint16_t port,
-				   struct syntax *out);
 /* All ports that any server announces. */
 void announced_ports(const struct announced *table, struct portset *out);
 

@@ -65,8 +65,6 @@ MUST_CHECK int array_apply(struct array *array, const struct conf *conf);
  * What else is kept by slot (announcements) is to be forgotten before the
  * next array_apply(). */
 uint64_t array_sweep(struct array *array);
-/* NULL if no server in use has that name. */
-struct server *array_find(struct array *array, const char *name);
 
 /* Count a client's binding in. False, nothing counted: the server is not in
  * use (any more). */
@@ -94,7 +92,7 @@ bool server_serves(const struct server *server, bool has_live, uint64_t now_ms);
  */
 uint64_t server_failed(struct server *server, uint16_t port, uint64_t now_ms);
 /* A connect to <port> succeeded. Ends the row of failures and the set-aside
- * if that port was blamed (or the whole server). Returns true if it did. */
-bool server_answered(struct server *server, uint16_t port);
+ * if that port was blamed (or the whole server). */
+void server_answered(struct server *server, uint16_t port);
 
 #endif

@@ -1,13 +1,8 @@
 /*
- * affinity.c - the table of bindings.
+ * affinity.c - one client, one server: bindings are made, moved, let go.
  *
- * Layer: core (pure).
+ * Layer: core (pure: locks order threads, no more; no I/O, no clock).
  * Units: milliseconds of the monotonic clock.
- *
- * A binding is in its shard's hash table unless it is private (key = none),
- * and in the shard's list of idle ones while nothing is reserved on it. The
- * list is in the order in which they became idle: its head is the least
- * recently used, and the first to time out.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -15,48 +10,8 @@
 #include <string.h>
 
 #include "affinity_priv.h"
-#include "base/list.h"
+#include "affinity_table.h"
 #include "core/affinity.h"
-#include "core/pool.h"
-
-#define SHARDS_MAX 64
-#define PART_MIN   1024 /* bindings of a shard, or the table is one shard */
-#define LOOKS	   1000 /* at idle bindings, while a shard is locked */
-
-/*
- * Invariants: <server>->bindings counts this one. held >= live; held 0: it
- * is in the list of idle ones. <live>: confirmed since the last move, so
- * that they are on <server>. What the reservations use without the lock
- * (<shard>, <source4>, <source6>) never changes.
- */
-struct binding {
-	struct binding *chain; /* the next of its bucket */
-	struct list idle;
-	struct server *server;
-	uint64_t hash;
-	uint64_t idle_since;
-	uint32_t moves;
-	uint32_t held; /* reservations */
-	uint32_t live;
-	struct addr key;
-	uint8_t source4, source6; /* places in affinity->sources */
-	uint8_t shard;
-	bool is_private;
-	bool is_confirmed; /* a connect succeeded once */
-};
-
-_Static_assert(sizeof(struct binding) <= 96, "a binding is small");
-
-struct shard {
-	_Alignas(64) pthread_mutex_t lock; /* of all below */
-	struct pool *pool;
-	struct binding **bucket;
-	size_t mask; /* buckets - 1 */
-	struct list idle;
-	/* The next idle one that affinity_forget_leaving() looks at; <idle>
-	 * itself: from the start. */
-	struct list *look;
-};
 
 struct affinity {
 	uint8_t seed[HASH_KEY_LEN];
@@ -96,64 +51,10 @@ static struct place find_place(struct affinity *affinity,
 	return place;
 }
 
-/* The bits that chose the shard are equal in all of a shard. */
-static struct binding **bucket_of(struct shard *shard, uint64_t hash)
-{
-	return &shard->bucket[(hash >> 32) & shard->mask];
-}
-
 static struct binding *find(struct shard *shard, const struct place *place)
 {
-	struct binding *binding;
-
-	if (place->is_private)
-		return NULL;
-	binding = *bucket_of(shard, place->hash);
-	while (binding && !addr_equal(&binding->key, &place->key))
-		binding = binding->chain;
-	return binding;
-}
-
-static void unchain(struct shard *shard, struct binding *binding)
-{
-	struct binding **at = bucket_of(shard, binding->hash);
-
-	while (*at != binding)
-		at = &(*at)->chain;
-	*at = binding->chain;
-}
-
-static void leave_idle(struct shard *shard, struct binding *binding)
-{
-	if (shard->look == &binding->idle)
-		shard->look = binding->idle.next;
-	list_remove(&binding->idle);
-}
-
-/* The end of a binding that nobody holds. */
-static void drop(struct shard *shard, struct binding *binding)
-{
-	if (!binding->is_private)
-		unchain(shard, binding);
-	leave_idle(shard, binding);
-	server_unbind(binding->server);
-	pool_give(shard->pool, binding);
-}
-
-/* The least recently used of the idle ones; NULL if all are held. */
-static struct binding *oldest_idle(struct shard *shard)
-{
-	if (list_is_empty(&shard->idle))
-		return NULL;
-	return list_entry(shard->idle.next, struct binding, idle);
-}
-
-/* Threads read the clock at different moments: <now_ms> may be earlier. */
-static bool has_timed_out(struct affinity *affinity,
-			  const struct binding *binding, uint64_t now_ms)
-{
-	return !binding->held && now_ms >= binding->idle_since &&
-	       now_ms - binding->idle_since >= affinity->timeout_ms;
+	return place->is_private ? NULL
+				 : shard_find(shard, &place->key, place->hash);
 }
 
 static struct binding *find_in_time(struct affinity *affinity,
@@ -161,7 +62,8 @@ static struct binding *find_in_time(struct affinity *affinity,
 {
 	struct binding *binding = find(&affinity->shard[place->shard], place);
 
-	if (binding && has_timed_out(affinity, binding, now_ms))
+	if (binding &&
+	    binding_has_timed_out(binding, affinity->timeout_ms, now_ms))
 		return NULL;
 	return binding;
 }
@@ -200,29 +102,6 @@ static int move(struct binding *binding, const struct affinity_chooser *chooser)
 	return 0;
 }
 
-/* Memory for one more, if need be that of the least recently used. */
-static struct binding *take(struct shard *shard)
-{
-	struct binding *binding = pool_take(shard->pool);
-	struct binding *oldest;
-
-	if (binding)
-		return binding;
-	oldest = oldest_idle(shard);
-	if (!oldest)
-		return NULL;
-	drop(shard, oldest);
-	return pool_take(shard->pool);
-}
-
-static void chain(struct shard *shard, struct binding *binding)
-{
-	struct binding **bucket = bucket_of(shard, binding->hash);
-
-	binding->chain = *bucket;
-	*bucket = binding;
-}
-
 static uint8_t source_of(const struct affinity *affinity, uint64_t hash,
 			 uint8_t family)
 {
@@ -239,7 +118,7 @@ static int make(struct affinity *affinity, const struct place *place,
 
 	if (!server)
 		return ERR_NOT_FOUND;
-	binding = take(shard);
+	binding = shard_take(shard);
 	if (!binding) {
 		server_unbind(server);
 		return ERR_MEMORY;
@@ -253,7 +132,7 @@ static int make(struct affinity *affinity, const struct place *place,
 	binding->shard = (uint8_t)place->shard;
 	binding->is_private = place->is_private;
 	if (!binding->is_private)
-		chain(shard, binding);
+		shard_chain(shard, binding);
 	*out = binding;
 	return 0;
 }
@@ -269,7 +148,7 @@ static void follow(struct reservation *res)
 static void hold(struct shard *shard, struct binding *binding,
 		 struct reservation *res)
 {
-	leave_idle(shard, binding);
+	shard_leave_idle(shard, binding);
 	binding->held++;
 	res->binding = binding;
 	follow(res);
@@ -283,8 +162,9 @@ static int reserve(struct affinity *affinity, const struct place *place,
 	struct binding *binding = find(shard, place);
 	int err = 0;
 
-	if (binding && has_timed_out(affinity, binding, now_ms)) {
-		drop(shard, binding);
+	if (binding &&
+	    binding_has_timed_out(binding, affinity->timeout_ms, now_ms)) {
+		shard_drop(shard, binding);
 		binding = NULL;
 	}
 	if (!binding) {
@@ -314,22 +194,6 @@ int affinity_reserve(struct affinity *affinity, const struct addr *client,
 	if (!err)
 		*out = res;
 	return err;
-}
-
-struct server *affinity_find(struct affinity *affinity,
-			     const struct addr *client, uint64_t now_ms)
-{
-	struct place place = find_place(affinity, client);
-	pthread_mutex_t *lock = &affinity->shard[place.shard].lock;
-	struct server *server = NULL;
-	struct binding *binding;
-
-	pthread_mutex_lock(lock);
-	binding = find_in_time(affinity, &place, now_ms);
-	if (binding && server_serves(binding->server, binding->live, now_ms))
-		server = binding->server;
-	pthread_mutex_unlock(lock);
-	return server;
 }
 
 bool affinity_confirm(struct affinity *affinity, struct reservation *res)
@@ -401,7 +265,7 @@ static void let_go(struct shard *shard, struct binding *binding,
 {
 	if (binding->is_private || !binding->is_confirmed ||
 	    binding->server->life != SERVER_IN_USE) {
-		drop(shard, binding);
+		shard_drop(shard, binding);
 		return;
 	}
 	binding->idle_since = now_ms;
@@ -451,22 +315,6 @@ bool affinity_is_bound(struct affinity *affinity, const struct addr *client,
 	return is_bound;
 }
 
-static unsigned expire_shard(struct affinity *affinity, struct shard *shard,
-			     uint64_t now_ms, unsigned most)
-{
-	struct binding *oldest;
-	unsigned n = 0;
-
-	pthread_mutex_lock(&shard->lock);
-	while (n < most && (oldest = oldest_idle(shard)) &&
-	       has_timed_out(affinity, oldest, now_ms)) {
-		drop(shard, oldest);
-		n++;
-	}
-	pthread_mutex_unlock(&shard->lock);
-	return n;
-}
-
 unsigned affinity_expire(struct affinity *affinity, uint64_t now_ms,
 			 unsigned most)
 {
@@ -474,35 +322,10 @@ unsigned affinity_expire(struct affinity *affinity, uint64_t now_ms,
 	unsigned i, n = 0;
 
 	for (i = 0; i < affinity->nshards && n < most; i++)
-		n += expire_shard(
-			affinity,
+		n += shard_expire(
 			&affinity->shard[(first + i) % affinity->nshards],
-			now_ms, most - n);
+			affinity->timeout_ms, now_ms, most - n);
 	return n;
-}
-
-/* Look at <most> of the shard's idle ones, on from the last. True: they were
- * its last; <most> says how many may still be looked at. */
-static bool forget_some(struct shard *shard, unsigned *most)
-{
-	struct binding *binding;
-	unsigned n = *most < LOOKS ? *most : LOOKS;
-	bool is_over;
-
-	*most -= n;
-	pthread_mutex_lock(&shard->lock);
-	if (shard->look == &shard->idle)
-		shard->look = shard->idle.next;
-	for (; n && shard->look != &shard->idle; n--) {
-		binding = list_entry(shard->look, struct binding, idle);
-		shard->look = shard->look->next;
-		if (binding->server->life != SERVER_IN_USE)
-			drop(shard, binding);
-	}
-	is_over = shard->look == &shard->idle;
-	pthread_mutex_unlock(&shard->lock);
-	*most += n;
-	return is_over;
 }
 
 void affinity_forget_leaving(struct affinity *affinity, unsigned most)
@@ -511,8 +334,8 @@ void affinity_forget_leaving(struct affinity *affinity, unsigned most)
 	unsigned left = affinity->nshards + 1;
 
 	while (most && left) {
-		if (!forget_some(&affinity->shard[affinity->forget_turn],
-				 &most))
+		if (!shard_forget_leaving(
+			    &affinity->shard[affinity->forget_turn], &most))
 			continue;
 		affinity->forget_turn =
 			(affinity->forget_turn + 1) % affinity->nshards;
@@ -522,78 +345,11 @@ void affinity_forget_leaving(struct affinity *affinity, unsigned most)
 
 unsigned affinity_count(struct affinity *affinity)
 {
-	struct shard *shard;
 	unsigned i, n = 0;
 
-	for (i = 0; i < affinity->nshards; i++) {
-		shard = &affinity->shard[i];
-		pthread_mutex_lock(&shard->lock);
-		n += (unsigned)pool_used(shard->pool);
-		pthread_mutex_unlock(&shard->lock);
-	}
+	for (i = 0; i < affinity->nshards; i++)
+		n += shard_count(&affinity->shard[i]);
 	return n;
-}
-
-size_t affinity_binding_size(void)
-{
-	return sizeof(struct binding);
-}
-
-/* A power of two, so that no part is below PART_MIN. */
-static unsigned shards_for(unsigned entries)
-{
-	unsigned n = SHARDS_MAX;
-
-	while (n > 1 && entries / n < PART_MIN)
-		n /= 2;
-	return n;
-}
-
-static int shard_init(struct shard *shard, size_t part)
-{
-	size_t buckets = 1;
-
-	while (buckets < part)
-		buckets *= 2;
-	list_init(&shard->idle);
-	shard->look = &shard->idle;
-	shard->mask = buckets - 1;
-	shard->pool = pool_new(sizeof(struct binding), part);
-	shard->bucket = calloc(buckets, sizeof(struct binding *));
-	if (!shard->pool || !shard->bucket)
-		return ERR_MEMORY;
-	return -pthread_mutex_init(&shard->lock, NULL);
-}
-
-static void shard_release(struct shard *shard)
-{
-	struct binding *binding;
-
-	while (shard->pool && shard->bucket && (binding = oldest_idle(shard)))
-		drop(shard, binding);
-	pool_free(shard->pool);
-	free(shard->bucket);
-	pthread_mutex_destroy(&shard->lock);
-}
-
-static int make_shards(struct affinity *affinity, unsigned entries)
-{
-	unsigned i, n = shards_for(entries);
-	size_t len = n * sizeof(struct shard);
-	int err;
-
-	affinity->shard = aligned_alloc(_Alignof(struct shard), len);
-	if (!affinity->shard)
-		return ERR_MEMORY;
-	memset(affinity->shard, 0, len);
-	affinity->nshards = n;
-	for (i = 0; i < n; i++) {
-		err = shard_init(&affinity->shard[i],
-				 entries / n + (i < entries % n));
-		if (err)
-			return err;
-	}
-	return 0;
 }
 
 struct affinity *affinity_new(const struct conf *conf,
@@ -611,7 +367,8 @@ struct affinity *affinity_new(const struct conf *conf,
 	affinity_rule_init(&affinity->rule, &conf->affinity);
 	affinity->timeout_ms = conf->affinity.timeout_ms;
 	if (pthread_rwlock_init(&affinity->lock, NULL) ||
-	    make_shards(affinity, conf->affinity.entries)) {
+	    shards_new(conf->affinity.entries, &affinity->shard,
+		       &affinity->nshards)) {
 		affinity_free(affinity);
 		return NULL;
 	}
@@ -620,13 +377,9 @@ struct affinity *affinity_new(const struct conf *conf,
 
 void affinity_free(struct affinity *affinity)
 {
-	unsigned i;
-
 	if (!affinity)
 		return;
-	for (i = 0; i < affinity->nshards; i++)
-		shard_release(&affinity->shard[i]);
-	free(affinity->shard);
+	shards_free(affinity->shard, affinity->nshards);
 	pthread_rwlock_destroy(&affinity->lock);
 	free(affinity);
 }

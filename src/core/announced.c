@@ -208,21 +208,6 @@ uint16_t announced_same(struct announced *table, uint16_t port, uint64_t other,
 	return same;
 }
 
-int announced_interface(struct announced *table, uint16_t port,
-			struct syntax *out)
-{
-	uint64_t servers = table->by_port[port];
-	struct announced_list run = { 0 };
-
-	pthread_rwlock_rdlock(&table->lock);
-	for (; servers && !run.n; servers &= servers - 1)
-		run = run_of(table, (unsigned)__builtin_ctzll(servers), port);
-	if (run.n)
-		*out = run.at[0].interface;
-	pthread_rwlock_unlock(&table->lock);
-	return run.n ? 0 : ERR_NOT_FOUND;
-}
-
 void announced_ports(const struct announced *table, struct portset *out)
 {
 	unsigned port;

@@ -115,20 +115,6 @@ uint64_t array_sweep(struct array *array)
 	return freed;
 }
 
-struct server *array_find(struct array *array, const char *name)
-{
-	struct server *server;
-	unsigned i;
-
-	for (i = 0; i < ARRAY_SLOTS; i++) {
-		server = &array->server[i];
-		if (server->life == SERVER_IN_USE &&
-		    strcmp(server->name, name) == 0)
-			return server;
-	}
-	return NULL;
-}
-
 bool server_bind(struct server *server)
 {
 	server->bindings++;
@@ -200,11 +186,11 @@ uint64_t server_failed(struct server *server, uint16_t port, uint64_t now_ms)
 	return span_ms;
 }
 
-bool server_answered(struct server *server, uint16_t port)
+void server_answered(struct server *server, uint16_t port)
 {
 	if (!server->failures ||
 	    (server->blamed_port && server->blamed_port != port))
-		return false;
+		return;
 	server->set_aside_until = 0;
-	return atomic_exchange(&server->failures, 0) != 0;
+	server->failures = 0;
 }

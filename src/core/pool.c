@@ -1,7 +1,7 @@
 /*
  * pool.c - objects of one size: address space reserved, memory as it grows.
  *
- * Layer: core (pure).
+ * Layer: core (pure: mmap() is its allocator; no I/O, no clock).
  * Units: octets.
  *
  * The kernel gives a page when its first object is written to, so a pool

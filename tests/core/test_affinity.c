@@ -92,11 +92,6 @@ static bool is_bound(struct addr addr)
 	return affinity_is_bound(affinity, &addr, now_ms);
 }
 
-static struct server *find(struct addr addr)
-{
-	return affinity_find(affinity, &addr, now_ms);
-}
-
 static void assert_counts(unsigned bindings, unsigned connections)
 {
 	unsigned i, b = 0, c = 0;
@@ -194,19 +189,6 @@ static void affinity_without_server_keeps_nothing(void **state)
 	assert_false(is_bound(client(1)));
 }
 
-static void affinity_find_tells_the_server_and_holds_nothing(void **state)
-{
-	struct server *server = visit(client(1));
-
-	(void)state;
-	assert_ptr_equal(find(client(1)), server);
-	assert_null(find(client(2)));
-	assert_counts(1, 0);
-	server->state = CONF_STATE_DISABLED;
-	assert_null(find(client(1)));
-	assert_true(is_bound(client(1)));
-}
-
 /* ---- time ---- */
 
 static void affinity_timeout_slides_from_the_last_close(void **state)
@@ -236,7 +218,6 @@ static void affinity_timed_out_binding_is_made_anew(void **state)
 
 	(void)state;
 	now_ms += WORLD_TIMEOUT;
-	assert_null(find(client(1)));
 	res = reserve(client(1));
 	assert_true(res.is_new);
 	assert_ptr_not_equal(res.server, server); /* it was the next's turn */
@@ -320,13 +301,6 @@ static void affinity_of_many_shards_holds_all_its_entries(void **state)
 	for (i = 0; i < 130000; i++)
 		visit(client(i));
 	assert_counts(100001, 0);
-}
-
-static void affinity_binding_is_small(void **state)
-{
-	(void)state;
-	print_message("a binding takes %zu octets\n", affinity_binding_size());
-	assert_true(affinity_binding_size() <= 96);
 }
 
 /* ---- the key ---- */
@@ -1066,7 +1040,6 @@ int main(void)
 		TEST(affinity_release_twice_is_release_once),
 		TEST(affinity_confirm_twice_counts_once),
 		TEST(affinity_without_server_keeps_nothing),
-		TEST(affinity_find_tells_the_server_and_holds_nothing),
 		TEST(affinity_timeout_slides_from_the_last_close),
 		TEST(affinity_timed_out_binding_is_made_anew),
 		TEST(affinity_expire_takes_no_more_than_asked),
@@ -1074,7 +1047,6 @@ int main(void)
 		TEST(affinity_full_table_drops_the_least_recently_used),
 		TEST(affinity_binding_with_connections_is_never_dropped),
 		TEST(affinity_of_many_shards_holds_all_its_entries),
-		TEST(affinity_binding_is_small),
 		TEST(affinity_key_address_tells_neighbours_apart),
 		TEST(affinity_key_network_joins_neighbours),
 		TEST(affinity_ipv6_prefix_joins_temporary_addresses),

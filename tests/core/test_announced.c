@@ -54,14 +54,11 @@ static int tear_down(void **state)
 static void announced_new_table_is_empty(void **state)
 {
 	struct portset ports;
-	struct syntax found;
 
 	(void)state;
 	announced_ports(table, &ports);
 	assert_int_equal(portset_count(&ports), 0);
 	assert_true(announced_servers(table, 135) == 0);
-	assert_int_equal(announced_interface(table, 135, &found),
-			 ERR_NOT_FOUND);
 	announced_free(NULL);
 }
 
@@ -189,16 +186,6 @@ static void announced_doubles_are_dropped(void **state)
 	assert_true(announced_servers(table, 2000 + ANNOUNCED_MAX) == 0);
 }
 
-static void announced_interface_names_one_of_the_port(void **state)
-{
-	struct syntax found;
-
-	(void)state;
-	SET(3, on(5000, 9), on(5001, 8));
-	assert_int_equal(announced_interface(table, 5001, &found), 0);
-	assert_int_equal(found.uuid.time_low, 8);
-}
-
 static void announced_set_without_memory_keeps_the_old_list(void **state)
 {
 	struct announcement list = on(6000, 1);
@@ -282,7 +269,6 @@ int main(void)
 		TEST(announced_same_wants_the_major_version_alone),
 		TEST(announced_same_prefers_the_port_with_most_in_common),
 		TEST(announced_doubles_are_dropped),
-		TEST(announced_interface_names_one_of_the_port),
 		TEST(announced_set_without_memory_keeps_the_old_list),
 		TEST(announced_new_survives_each_refused_allocation),
 		TEST(announced_readers_see_a_whole_list),

@@ -27,6 +27,18 @@ static void add(const char *name, const char *address)
 	server->state = CONF_STATE_ENABLED;
 }
 
+/* NULL if no server in use has that name. */
+static struct server *find(const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SLOTS; i++)
+		if (array.server[i].life == SERVER_IN_USE &&
+		    strcmp(array.server[i].name, name) == 0)
+			return &array.server[i];
+	return NULL;
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -49,7 +61,7 @@ static int tear_down(void **state)
 
 static void array_gives_every_server_a_slot(void **state)
 {
-	struct server *server = array_find(&array, "cas2");
+	struct server *server = find("cas2");
 
 	(void)state;
 	assert_non_null(server);
@@ -57,12 +69,12 @@ static void array_gives_every_server_a_slot(void **state)
 	assert_true(addr_equal(&server->address, &conf->server[1].address));
 	assert_ptr_equal(server, &array.server[server->slot]);
 	assert_true(array_open(&array, 0) == 7);
-	assert_null(array_find(&array, "cas4"));
+	assert_null(find("cas4"));
 }
 
 static void array_apply_keeps_slots_and_takes_weight_and_state(void **state)
 {
-	struct server *server = array_find(&array, "cas2");
+	struct server *server = find("cas2");
 
 	(void)state;
 	conf->server[0] = conf->server[1]; /* cas1 goes, the order changes */
@@ -71,22 +83,22 @@ static void array_apply_keeps_slots_and_takes_weight_and_state(void **state)
 	conf->server[1] = conf->server[2];
 	conf->nservers = 2;
 	assert_int_equal(array_apply(&array, conf), 0);
-	assert_ptr_equal(array_find(&array, "cas2"), server);
+	assert_ptr_equal(find("cas2"), server);
 	assert_int_equal(server->weight, 5);
 	assert_int_equal(server->state, CONF_STATE_DRAIN);
-	assert_null(array_find(&array, "cas1"));
+	assert_null(find("cas1"));
 	assert_int_equal(array.server[0].life, SERVER_LEAVING);
 	assert_string_equal(array.server[0].name, "cas1");
 }
 
 static void array_server_with_new_address_is_a_new_server(void **state)
 {
-	struct server *old = array_find(&array, "cas1"), *new;
+	struct server *old = find("cas1"), *new;
 
 	(void)state;
 	assert_int_equal(addr_parse("10.77.0.99", &conf->server[0].address), 0);
 	assert_int_equal(array_apply(&array, conf), 0);
-	new = array_find(&array, "cas1");
+	new = find("cas1");
 	assert_ptr_not_equal(old, new);
 	assert_int_equal(old->life, SERVER_LEAVING);
 	assert_true(addr_equal(&new->address, &conf->server[0].address));
@@ -94,7 +106,7 @@ static void array_server_with_new_address_is_a_new_server(void **state)
 
 static void array_leaving_server_that_returns_has_its_slot_again(void **state)
 {
-	struct server *server = array_find(&array, "cas3");
+	struct server *server = find("cas3");
 
 	(void)state;
 	assert_true(server_bind(server));
@@ -103,7 +115,7 @@ static void array_leaving_server_that_returns_has_its_slot_again(void **state)
 	assert_int_equal(server->life, SERVER_LEAVING);
 	conf->nservers = 3;
 	assert_int_equal(array_apply(&array, conf), 0);
-	assert_ptr_equal(array_find(&array, "cas3"), server);
+	assert_ptr_equal(find("cas3"), server);
 	assert_int_equal(server->bindings, 1);
 }
 
@@ -113,7 +125,7 @@ static void array_apply_without_a_free_slot_changes_nothing(void **state)
 	int i;
 
 	(void)state;
-	assert_true(server_bind(array_find(&array, "cas1")));
+	assert_true(server_bind(find("cas1")));
 	conf->nservers = 0;
 	for (i = 0; i < ARRAY_SLOTS; i++) {
 		snprintf(name, sizeof(name), "new%d", i);
@@ -122,7 +134,7 @@ static void array_apply_without_a_free_slot_changes_nothing(void **state)
 	}
 	assert_int_equal(array_apply(&array, conf), ERR_SPACE);
 	assert_true(array_open(&array, 0) == 7);
-	assert_non_null(array_find(&array, "cas1"));
+	assert_non_null(find("cas1"));
 	conf->nservers = ARRAY_SLOTS - 3;
 	assert_int_equal(array_apply(&array, conf), 0);
 	assert_true(array_open(&array, 0) == ~UINT64_C(7));
@@ -130,7 +142,7 @@ static void array_apply_without_a_free_slot_changes_nothing(void **state)
 
 static void array_sweep_frees_only_what_nothing_refers_to(void **state)
 {
-	struct server *server = array_find(&array, "cas2");
+	struct server *server = find("cas2");
 
 	(void)state;
 	assert_true(server_bind(server));
@@ -149,7 +161,7 @@ static void array_sweep_frees_only_what_nothing_refers_to(void **state)
 
 static void array_freed_slot_starts_without_blame(void **state)
 {
-	struct server *server = array_find(&array, "cas3");
+	struct server *server = find("cas3");
 
 	(void)state;
 	assert_true(server_failed(server, 135, 1000) > 0);
@@ -158,7 +170,7 @@ static void array_freed_slot_starts_without_blame(void **state)
 	assert_true(array_sweep(&array) == 4);
 	add("cas4", "10.77.0.14");
 	assert_int_equal(array_apply(&array, conf), 0);
-	assert_ptr_equal(array_find(&array, "cas4"), server);
+	assert_ptr_equal(find("cas4"), server);
 	assert_true(array_open(&array, 1000) == 7);
 	assert_int_equal(server->failures, 0);
 }
@@ -224,7 +236,7 @@ static void server_failing_in_a_row_is_set_aside_longer(void **state)
 		assert_true(server_failed(server, 135, now_ms) == span_ms[i]);
 		now_ms += span_ms[i];
 	}
-	assert_true(server_answered(server, 135));
+	server_answered(server, 135);
 	assert_true(server_failed(server, 135, now_ms) == 1000);
 }
 
@@ -261,11 +273,10 @@ static void server_answer_on_another_port_leaves_it_set_aside(void **state)
 
 	(void)state;
 	assert_true(server_failed(server, 59531, 0) == 1000);
-	assert_false(server_answered(server, 135));
+	server_answered(server, 135);
 	assert_true(array_open(&array, 500) == 6);
-	assert_true(server_answered(server, 59531));
+	server_answered(server, 59531);
 	assert_true(array_open(&array, 500) == 7);
-	assert_false(server_answered(server, 59531));
 }
 
 static void server_blamed_as_a_whole_is_cleared_by_any_port(void **state)
@@ -274,13 +285,13 @@ static void server_blamed_as_a_whole_is_cleared_by_any_port(void **state)
 
 	(void)state;
 	assert_true(server_failed(server, 0, 0) == 1000);
-	assert_true(server_answered(server, 59531));
+	server_answered(server, 59531);
 	assert_true(array_open(&array, 0) == 7);
 }
 
 static void server_bind_refuses_a_server_that_is_leaving(void **state)
 {
-	struct server *server = array_find(&array, "cas3");
+	struct server *server = find("cas3");
 
 	(void)state;
 	conf->nservers = 2;
@@ -314,7 +325,7 @@ static void *bind_and_look(void *ctx)
 
 static void array_slot_in_hand_never_changes_its_meaning(void **state)
 {
-	struct server *server = array_find(&array, "cas3");
+	struct server *server = find("cas3");
 	pthread_t worker[2];
 	unsigned i, freed = 0;
 	void *bad;
