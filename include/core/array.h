@@ -91,6 +91,9 @@ bool server_serves(const struct server *server, bool has_live, uint64_t now_ms);
  * <port> 0: the whole server is to blame, an answer on any port clears it.
  */
 uint64_t server_failed(struct server *server, uint16_t port, uint64_t now_ms);
+/* Keep a server that is set aside so at least until <until_ms>: who asks it
+ * regularly knows that it will know better by then. */
+void server_keep_aside(struct server *server, uint64_t until_ms);
 /* A connect to <port> succeeded. Ends the row of failures and the set-aside
  * if that port was blamed (or the whole server). */
 void server_answered(struct server *server, uint16_t port);

@@ -11,6 +11,7 @@
  * away for a moment does not lose its ports). A failed round speaks against
  * the server, an answer for it; one that failed for want of descriptors,
  * memory or local ports here says nothing of it.
+ * A server whose round failed stays set aside until one succeeds.
  */
 #ifndef SVC_PROBE_H
 #define SVC_PROBE_H
@@ -31,7 +32,8 @@ struct prober_config {
 	struct conf *conf; /* held for as long as it is used */
 	/* What a server announces has changed. */
 	void (*changed)(void *ctx);
-	/* Every server in use has answered or failed once. Called once. */
+	/* Every server in use has answered or failed once, or took longer
+	 * than an interval and a timeout. Called once. */
 	void (*first_round)(void *ctx);
 	void *ctx;
 };
@@ -45,7 +47,8 @@ void prober_reconfigure(struct prober *prober, struct conf *conf);
 /* After array_sweep(): servers that are gone are asked no more, and the
  * table forgets what they announced. */
 void prober_follow(struct prober *prober);
-/* Ask this server now; if a round is under way, once more after it. */
+/* Ask this server again soon: at once if its last round ended a second ago,
+ * else then; if a round is under way, once more after it. */
 void prober_ask(struct prober *prober, unsigned slot);
 
 #endif

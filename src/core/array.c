@@ -186,6 +186,16 @@ uint64_t server_failed(struct server *server, uint16_t port, uint64_t now_ms)
 	return span_ms;
 }
 
+void server_keep_aside(struct server *server, uint64_t until_ms)
+{
+	uint64_t until = server->set_aside_until;
+
+	while (until < until_ms &&
+	       !atomic_compare_exchange_weak(&server->set_aside_until, &until,
+					     until_ms))
+		;
+}
+
 void server_answered(struct server *server, uint16_t port)
 {
 	if (!server->failures ||

@@ -191,6 +191,7 @@ static void sweep(struct loop_timer *timer)
 static void watch_signals(struct daemon *daemon)
 {
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN); /* others mean: open the log anew */
 	daemon->term.caught = term_caught;
 	daemon->interrupt.caught = interrupt_caught;
 	daemon->hangup.caught = hangup_caught;

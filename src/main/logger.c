@@ -235,7 +235,8 @@ static bool drain_all(struct logger *logger)
 	bool any = false;
 	unsigned i;
 
-	for (i = 0; i < logger->nsources; i++)
+	/* The control thread's last, who speaks of what the others did. */
+	for (i = logger->nsources; i-- > 0;)
 		any |= drain(logger, logger->source[i].ring);
 	write_out(logger);
 	return any;

@@ -72,6 +72,8 @@ static int read_options(int argc, char **argv, struct options *out)
 			return 1 + bad_usage();
 		}
 	}
+	if (out->is_strict && out->action != ACTION_CHECK)
+		return 1 + bad_usage();
 	if (!out->path || optind != argc)
 		return 1 + bad_usage();
 	return 0;

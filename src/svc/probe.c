@@ -19,12 +19,18 @@ struct probe {
 	struct server *server; /* NULL: the slot is not asked */
 	enum said said;
 	bool was_asked; /* a round has ended */
+	bool was_fine;	/* the last one well, or there was none */
+	uint64_t ended_ms;
 	bool ask_again; /* when this round ends */
 	unsigned nports;
 };
 
+/* Between two rounds that somebody asked for. */
+#define ASK_APART_MS 1000
+
 struct prober {
 	struct prober_config config;
+	struct loop_timer latest; /* for first_round() */
 	struct dialer dialer;
 	bool is_round_over; /* first_round() was called */
 	struct probe probe[ARRAY_SLOTS];
@@ -78,6 +84,11 @@ static void take_answer(struct probe *probe)
 	int changed;
 
 	server_answered(probe->server, EPM_PORT);
+	if (!probe->was_fine)
+		LOG(config->log, LOG_LEVEL_NOTICE, "set-aside-over",
+		    log_text("server", probe->server->name),
+		    log_number("port", EPM_PORT));
+	probe->was_fine = true;
 	changed = announced_set(config->announced, probe->server->slot,
 				talk->memory->found, talk->nfound);
 	if (changed < 0) {
@@ -105,6 +116,29 @@ static void note_round(struct prober *prober)
 	prober->config.first_round(prober->config.ctx);
 }
 
+/* It gets no new client before it answers: the next round ends before the
+ * set-aside does. */
+static void take_failure(struct probe *probe, const char *why)
+{
+	const struct prober_config *config = &probe->prober->config;
+	const struct conf_check *check = &config->conf->check;
+	uint64_t now = loop_now_ms(config->loop), aside_ms;
+
+	say_fails(probe, why);
+	if (probe->talk.is_our_lack)
+		return;
+	aside_ms = server_failed(probe->server, EPM_PORT, now);
+	server_keep_aside(probe->server,
+			  now + check->interval_ms +
+				  TALK_TIMEOUTS * check->timeout_ms);
+	if (aside_ms && probe->was_fine)
+		LOG(config->log, LOG_LEVEL_WARNING, "set-aside",
+		    log_text("server", probe->server->name),
+		    log_number("port", EPM_PORT),
+		    log_text("until", "it answers"), log_text("reason", why));
+	probe->was_fine = false;
+}
+
 static void talk_done(struct talk *talk, const char *why)
 {
 	struct probe *probe = list_entry(talk, struct probe, talk);
@@ -112,17 +146,14 @@ static void talk_done(struct talk *talk, const char *why)
 	struct loop *loop = prober->config.loop;
 	uint64_t pause_ms = prober->config.conf->check.interval_ms;
 
-	if (why) {
-		if (!talk->is_our_lack)
-			server_failed(probe->server, EPM_PORT,
-				      loop_now_ms(loop));
-		say_fails(probe, why);
-	} else {
+	probe->ended_ms = loop_now_ms(loop);
+	if (!why)
 		take_answer(probe);
-	}
+	else
+		take_failure(probe, why);
 	probe->was_asked = true;
-	if (probe->ask_again)
-		pause_ms = 0;
+	if (probe->ask_again && pause_ms > ASK_APART_MS)
+		pause_ms = ASK_APART_MS;
 	probe->ask_again = false;
 	loop_timer_set(loop, &probe->next, pause_ms);
 	note_round(prober);
@@ -156,6 +187,15 @@ static void begin(struct probe *probe)
 	talk_start(&probe->talk, &to, source_for(conf, to.addr.family));
 }
 
+/* Clients that dial closed ports must not keep us asking without a pause. */
+static uint64_t time_to_ask(const struct probe *probe)
+{
+	uint64_t now = loop_now_ms(probe->prober->config.loop);
+	uint64_t next = probe->ended_ms + ASK_APART_MS;
+
+	return probe->was_asked && next > now ? next - now : 0;
+}
+
 void prober_ask(struct prober *prober, unsigned slot)
 {
 	struct probe *probe = &prober->probe[slot];
@@ -166,7 +206,7 @@ void prober_ask(struct prober *prober, unsigned slot)
 		probe->ask_again = true;
 		return;
 	}
-	loop_timer_set(prober->config.loop, &probe->next, 0);
+	loop_timer_set(prober->config.loop, &probe->next, time_to_ask(probe));
 }
 
 static void stop_asking(struct probe *probe)
@@ -181,6 +221,7 @@ static void start_asking(struct probe *probe, struct server *server)
 	probe->server = server;
 	probe->said = SAID_NOTHING;
 	probe->was_asked = probe->ask_again = false;
+	probe->was_fine = true;
 	loop_timer_set(probe->prober->config.loop, &probe->next, 0);
 }
 
@@ -236,6 +277,17 @@ void prober_reconfigure(struct prober *prober, struct conf *conf)
 	config->changed(config->ctx);
 }
 
+/* One server that answers too slowly does not keep the others closed. */
+static void latest_fired(struct loop_timer *timer)
+{
+	struct prober *prober = list_entry(timer, struct prober, latest);
+
+	if (prober->is_round_over)
+		return;
+	prober->is_round_over = true;
+	prober->config.first_round(prober->config.ctx);
+}
+
 static void init_probe(struct prober *prober, struct probe *probe)
 {
 	probe->prober = prober;
@@ -260,6 +312,10 @@ struct prober *prober_new(const struct prober_config *config)
 	for (slot = 0; slot < ARRAY_SLOTS; slot++)
 		init_probe(prober, &prober->probe[slot]);
 	follow_array(prober);
+	prober->latest.fire = latest_fired;
+	loop_timer_set(config->loop, &prober->latest,
+		       config->conf->check.interval_ms +
+			       config->conf->check.timeout_ms);
 	return prober;
 }
 
@@ -271,6 +327,7 @@ void prober_free(struct prober *prober)
 		return;
 	for (slot = 0; slot < ARRAY_SLOTS; slot++)
 		stop_asking(&prober->probe[slot]);
+	loop_timer_stop(prober->config.loop, &prober->latest);
 	dialer_release(&prober->dialer);
 	conf_drop(prober->config.conf);
 	free(prober);

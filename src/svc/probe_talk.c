@@ -61,6 +61,10 @@ static void send_pdu(struct talk *talk, const struct builder *out)
 		finish(talk, err_text(out->err));
 		return;
 	}
+	if (loop_now_ms(talk->loop) > talk->latest_ms) {
+		finish(talk, "round-timeout");
+		return;
+	}
 	n = send(talk->io.fd, out->at, out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n != (ssize_t)out->len) {
 		finish(talk, "connection-lost");
@@ -267,7 +271,9 @@ static void fault_came(struct talk *talk)
 
 static void pdu_came(struct talk *talk, const struct pdu *pdu)
 {
-	if (talk->state == TALK_BINDING)
+	if (pdu->call_id != talk->call_id)
+		finish(talk, "unexpected-pdu");
+	else if (talk->state == TALK_BINDING)
 		bind_answered(talk, pdu);
 	else if (pdu->type == PDU_RESPONSE)
 		response_came(talk, pdu);
@@ -381,6 +387,8 @@ void talk_start(struct talk *talk, const struct endpoint *to,
 	talk->fragment_len = talk->stub_len = 0;
 	talk->rounds = talk->nfound = talk->next_interface = 0;
 	talk->left_out = 0;
+	talk->latest_ms = loop_now_ms(talk->loop) +
+			  (TALK_TIMEOUTS - 1) * talk->timeout_ms;
 	talk->is_our_lack = !talk->memory;
 	talk->timer.fire = timer_fired;
 	talk->dial.done = dial_done;

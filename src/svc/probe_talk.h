@@ -18,6 +18,7 @@
 #include "wire/pdu.h"
 
 #define TALK_STUB_MAX (512 * 1024) /* of one answer, put together */
+#define TALK_TIMEOUTS 5		   /* that a whole conversation may last */
 #define TALK_ROUNDS   64	   /* ept_lookup calls before we give up */
 
 enum talk_state {
@@ -49,6 +50,7 @@ struct talk {
 	size_t fragment_len;	    /* octets of the fragment that came */
 	size_t stub_len;	    /* of the answer that came */
 	uint32_t call_id;
+	uint64_t latest_ms; /* it must have asked its last question by then */
 	unsigned rounds;
 	unsigned nfound;
 	unsigned left_out;	 /* for which <found> has no room */

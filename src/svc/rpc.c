@@ -62,11 +62,12 @@ static void give_conn(struct rpc_conn *conn)
 }
 
 /* No server for this client: it hears of it at once. */
-static void refuse(struct rpc_conn *conn, enum reason reason)
+static void refuse(struct rpc_conn *conn, const char *server,
+		   enum reason reason)
 {
 	struct svc_rpc *svc = conn->svc;
 
-	rpc_log_refuse(svc, &conn->client, conn->route.dialled, reason);
+	rpc_log_refuse(svc, &conn->client, conn->route.dialled, server, reason);
 	relay_close_reset(conn->client_fd);
 	give_conn(conn);
 }
@@ -74,9 +75,12 @@ static void refuse(struct rpc_conn *conn, enum reason reason)
 static void refuse_routed(struct rpc_conn *conn, enum reason reason)
 {
 	struct svc_rpc *svc = conn->svc;
+	char name[CONF_NAME_MAX];
 
+	/* Once the route lets go of it, its slot may be reused. */
+	memcpy(name, conn->server->name, sizeof(name));
 	route_end(&svc->shared->router, &conn->route, loop_now_ms(svc->loop));
-	refuse(conn, reason);
+	refuse(conn, name, reason);
 }
 
 static void relay_ended(struct relay *relay, enum reason reason)
@@ -278,13 +282,13 @@ static void serve(struct rpc_conn *conn, uint16_t port)
 	conn->route.dialled = port;
 	if (svc->is_stopping &&
 	    !affinity_is_bound(router->affinity, &conn->client.addr, now)) {
-		refuse(conn, REASON_STOPPING);
+		refuse(conn, NULL, REASON_STOPPING);
 		return;
 	}
 	reason = route_begin(router, &conn->client.addr,
 			     kind_of(svc->conf, port), port, now, &conn->route);
 	if (reason) {
-		refuse(conn, reason);
+		refuse(conn, NULL, reason);
 		return;
 	}
 	set_state(conn, RPC_CONNECTING);
@@ -297,7 +301,7 @@ void rpc_take(struct svc_rpc *svc, int fd, const struct endpoint *client,
 	struct rpc_conn *conn = take_conn(svc);
 
 	if (!conn) {
-		rpc_log_refuse(svc, client, port, REASON_MAX_CONNECTIONS);
+		rpc_log_refuse(svc, client, port, NULL, REASON_MAX_CONNECTIONS);
 		relay_close_reset(fd);
 		return;
 	}

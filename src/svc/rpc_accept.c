@@ -83,7 +83,8 @@ static bool refuse_without_descriptor(struct rpc_listener *from)
 	error = errno;
 	if (fd >= 0) {
 		relay_close_reset(fd);
-		rpc_log_refuse(svc, NULL, from->port, REASON_NO_DESCRIPTORS);
+		rpc_log_refuse(svc, NULL, from->port, NULL,
+			       REASON_NO_DESCRIPTORS);
 	}
 	if (!has_spare(svc) || (fd < 0 && error != EAGAIN))
 		rest(from, REASON_NO_DESCRIPTORS);
@@ -130,7 +131,7 @@ static bool accept_one(struct svc_rpc *svc, struct rpc_listener *from)
 	}
 	port = dialled_port(from, fd);
 	if (is_spare_missing(svc)) {
-		rpc_log_refuse(svc, &client, port, REASON_NO_DESCRIPTORS);
+		rpc_log_refuse(svc, &client, port, NULL, REASON_NO_DESCRIPTORS);
 		relay_close_reset(fd);
 		return true;
 	}

@@ -69,7 +69,7 @@ void rpc_log_left(const struct rpc_conn *conn, uint64_t now_ms)
 }
 
 void rpc_log_refuse(struct svc_rpc *svc, const struct endpoint *client,
-		    uint16_t port, enum reason reason)
+		    uint16_t port, const char *server, enum reason reason)
 {
 	static const struct endpoint nobody;
 	uint64_t held_back;
@@ -83,7 +83,8 @@ void rpc_log_refuse(struct svc_rpc *svc, const struct endpoint *client,
 		    log_number("lines", held_back));
 	LOG(svc->log, LOG_LEVEL_NOTICE, "refuse",
 	    log_endpoint("client", client ? client : &nobody),
-	    log_number("port", port), log_text("reason", reason_name(reason)));
+	    log_number("port", port), log_text("server", server),
+	    log_text("reason", reason_name(reason)));
 }
 
 void rpc_log_failure(const struct rpc_conn *conn, const char *failed,

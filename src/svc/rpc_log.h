@@ -12,9 +12,10 @@ void rpc_log_init(struct svc_rpc *svc);
 void rpc_log_open(const struct rpc_conn *conn);
 void rpc_log_close(const struct rpc_conn *conn, enum reason reason,
 		   uint64_t now_ms);
-/* <client> NULL: nobody knows who it was. */
+/* <client> NULL: nobody knows who it was; <server>: that did not take it, or
+ * NULL. */
 void rpc_log_refuse(struct svc_rpc *svc, const struct endpoint *client,
-		    uint16_t port, enum reason reason);
+		    uint16_t port, const char *server, enum reason reason);
 /* Clients wait, because a listener cannot accept for <ms>. */
 void rpc_log_rest(struct svc_rpc *svc, uint64_t ms, enum reason reason);
 /* A dial to the server named <failed> failed for <cause>; <outcome> as route_failed() said. */
