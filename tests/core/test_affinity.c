@@ -832,6 +832,24 @@ static void affinity_forgets_a_few_at_a_time_and_remembers_where(void **s)
 	assert_true(array_sweep(&array) == 4);
 }
 
+/* The one that would be looked at next is idle no more. */
+static void affinity_goes_on_behind_a_binding_that_was_taken_up(void **state)
+{
+	struct reservation res;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 30; i++)
+		visit(client(i));
+	only_the_first(2);
+	affinity_forget_leaving(affinity, 1);
+	res = reserve(client(1));
+	affinity_forget_leaving(affinity, 1000);
+	assert_int_equal(array.server[2].bindings, 0);
+	assert_counts(20, 1);
+	end(&res);
+}
+
 static void affinity_leaving_server_goes_with_its_last_connection(void **state)
 {
 	struct reservation res[3];
@@ -1076,6 +1094,7 @@ int main(void)
 		TEST(affinity_connection_never_tries_a_server_twice),
 		TEST(affinity_forgets_the_idle_bindings_of_a_leaving_server),
 		TEST(affinity_forgets_a_few_at_a_time_and_remembers_where),
+		TEST(affinity_goes_on_behind_a_binding_that_was_taken_up),
 		TEST(affinity_leaving_server_goes_with_its_last_connection),
 		TEST(affinity_leaving_server_keeps_a_client_that_lives_there),
 		TEST(affinity_moved_client_still_holds_the_slot_it_left),
