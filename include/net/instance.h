@@ -5,8 +5,8 @@
  * Layer: net.
  * A VIP is held by an abstract Unix socket named after it: such names
  * belong to the network namespace and go with the process, however it ends.
- * A state file is held by a lock on FILE.lock, which stays as an empty
- * promise when nobody holds it.
+ * A state file is held by a lock on FILE.lock, in which the holder writes its
+ * pid; the file itself stays behind and means nothing.
  */
 #ifndef NET_INSTANCE_H
 #define NET_INSTANCE_H

@@ -99,7 +99,7 @@ static const struct conf_setting balancer[] = {
 	KEY("control", "/run/mapilb/control.sock", path, balancer, control,
 	    WORDS(none), LATER),
 	KEY("state-file", "/var/lib/mapilb/state", path, balancer, state_file,
-	    WORDS(none), LATER),
+	    WORDS(none)),
 	KEY("user", NULL, user, balancer, user),
 	KEY("log", "stderr", log, balancer, log, WORDS(log)),
 	KEY("log-level", "info", enum, balancer, log_level, WORDS(level)),

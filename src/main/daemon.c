@@ -6,7 +6,6 @@
  * sockets. Workers do the rest.
  */
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +18,11 @@
 #include "main/daemon.h"
 #include "main/privilege.h"
 
-#define SWEEP_MS      1000 /* between looks for what timed out */
-#define SWEEP_MOST    10000
-#define SWEEP_LOOKS   50000 /* for bindings to servers that leave */
-#define STOP_CHECK_MS 50
-#define LEFT_LINES    100 /* of who is left when time is up, a worker */
-#define CONTROL	      0	  /* whose log is whose: the control thread */
-#define PIPE_PAGES    64  /* of a relay's pipe */
+#define SWEEP_MS    1000 /* between looks for what timed out */
+#define SWEEP_MOST  10000
+#define SWEEP_LOOKS 50000 /* for bindings to servers that leave */
+#define CONTROL	    0	  /* whose log is whose: the control thread */
+#define PIPE_PAGES  64	  /* of a relay's pipe */
 
 static void say(const char *what, int err)
 {
@@ -112,67 +109,6 @@ static void detach(void *ctx, unsigned worker, int fd)
 	worker_detach(daemon->worker[worker], fd);
 }
 
-static void stop_checked(struct loop_timer *timer)
-{
-	struct daemon *daemon = list_entry(timer, struct daemon, stop_check);
-	unsigned open = atomic_load(&daemon->shared.connections), i;
-
-	if (open && loop_now_ms(daemon->loop) < daemon->stop_at_ms) {
-		loop_timer_set(daemon->loop, timer, STOP_CHECK_MS);
-		return;
-	}
-	if (open)
-		LOG(daemon->log, LOG_LEVEL_WARNING, "stop-timeout",
-		    log_number("connections", open));
-	for (i = 0; open && i < daemon->nworkers; i++)
-		worker_log_open(daemon->worker[i], LEFT_LINES);
-	loop_stop(daemon->loop);
-}
-
-/* The first signal lets bound clients finish, the second does not. */
-static void stop(struct daemon *daemon, const char *signal)
-{
-	uint64_t timeout_ms = daemon->conf->balancer.stop_timeout_ms;
-	unsigned open = atomic_load(&daemon->shared.connections), i;
-
-	LOG(daemon->log, LOG_LEVEL_NOTICE, "stop", log_text("signal", signal),
-	    log_number("connections", open),
-	    log_text("how", daemon->stop_at_ms ? "at-once" : "drain"));
-	if (daemon->stop_at_ms) {
-		loop_stop(daemon->loop);
-		return;
-	}
-	daemon->stop_at_ms = loop_now_ms(daemon->loop) + timeout_ms;
-	for (i = 0; i < daemon->nworkers; i++)
-		worker_stop(daemon->worker[i]);
-	stop_checked(&daemon->stop_check);
-}
-
-static void term_caught(struct loop_signal *signal)
-{
-	stop(list_entry(signal, struct daemon, term), "TERM");
-}
-
-static void interrupt_caught(struct loop_signal *signal)
-{
-	stop(list_entry(signal, struct daemon, interrupt), "INT");
-}
-
-static void hangup_caught(struct loop_signal *signal)
-{
-	daemon_reload(list_entry(signal, struct daemon, hangup));
-}
-
-static bool is_one_leaving(const struct array *array)
-{
-	unsigned slot;
-
-	for (slot = 0; slot < ARRAY_SLOTS; slot++)
-		if (atomic_load(&array->server[slot].life) == SERVER_LEAVING)
-			return true;
-	return false;
-}
-
 static void sweep(struct loop_timer *timer)
 {
 	struct daemon *daemon = list_entry(timer, struct daemon, sweep);
@@ -186,18 +122,6 @@ static void sweep(struct loop_timer *timer)
 		prober_follow(daemon->prober);
 	daemon_retry_ports(daemon);
 	loop_timer_set(daemon->loop, timer, SWEEP_MS);
-}
-
-static void watch_signals(struct daemon *daemon)
-{
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGUSR1, SIG_IGN); /* others mean: open the log anew */
-	daemon->term.caught = term_caught;
-	daemon->interrupt.caught = interrupt_caught;
-	daemon->hangup.caught = hangup_caught;
-	loop_signal_watch(daemon->loop, &daemon->term, SIGTERM);
-	loop_signal_watch(daemon->loop, &daemon->interrupt, SIGINT);
-	loop_signal_watch(daemon->loop, &daemon->hangup, SIGHUP);
 }
 
 /* More than there are descriptors for would end in clients that wait for an
@@ -395,7 +319,7 @@ static int start(struct daemon *daemon)
 	if (err)
 		goto out;
 	step = "threads";
-	watch_signals(daemon);
+	daemon_watch_signals(daemon);
 	err = start_threads(daemon);
 	if (err)
 		goto out;
@@ -446,7 +370,6 @@ int daemon_run(const char *path, struct conf *conf)
 	daemon->first = conf_hold(conf);
 	daemon->conf = conf;
 	daemon->sweep.fire = sweep;
-	daemon->stop_check.fire = stop_checked;
 	err = start(daemon);
 	if (!err) {
 		sweep(&daemon->sweep);

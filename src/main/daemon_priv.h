@@ -51,6 +51,8 @@ struct daemon {
  * failed is logged, and tried again by daemon_retry_ports(). */
 MUST_CHECK int daemon_apply_ports(struct daemon *daemon);
 void daemon_retry_ports(struct daemon *daemon);
+/* stop.c: TERM and INT stop, HUP reads the configuration again. */
+void daemon_watch_signals(struct daemon *daemon);
 /* reload.c: read the configuration again. */
 void daemon_reload(struct daemon *daemon);
 

@@ -31,7 +31,9 @@ static void log_refusal(struct log *log, const char *what, const char *holds,
 	snprintf(text, sizeof(text), "%ld", pid);
 	LOG(log, LOG_LEVEL_ERROR, "instance-refused", log_text(what, holds),
 	    log_text("pid", pid > 0 ? text : NULL),
-	    log_text("reason", "another balancer serves it already"));
+	    log_text("reason", "another balancer serves it already"),
+	    log_text("mend", "stop that one, or give this one a vip and a "
+			     "state-file of its own"));
 }
 
 /* An abstract name: the octets after the first, which is 0. */

@@ -72,8 +72,8 @@ static int refuse_owner(const struct listener *listener, uint16_t port,
 	if (err || !search.is_found)
 		return err;
 	snprintf(why, LISTEN_WHY_MAX,
-		 "another program listens on %s already; stop it, or take the "
-		 "port out with exclude",
+		 "another program listens on %s already; stop it, or give the "
+		 "balancer another vip",
 		 endpoint_format(&search.at, text));
 	return ERR_BUSY;
 }

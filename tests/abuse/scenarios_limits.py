@@ -132,7 +132,7 @@ def spare_descriptor_lost(here):
 def few_descriptors_from_the_start(here):
     """What max-connections = auto makes of a low limit."""
     here.sim('cas1')
-    here.start('cas1', limits=[(resource.RLIMIT_NOFILE, 256)])
+    here.start('cas1', limits=[(resource.RLIMIT_NOFILE, 400)])
     here.neighbours(fresh=False)
     with here.case('refused before there is none: max-connections'):
         kept = [connect(135, here.abuser()) for _ in range(100)]

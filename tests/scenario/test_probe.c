@@ -519,7 +519,7 @@ static void probe_gives_each_answer_its_time(void **state)
 	(void)state;
 	mapper = begin_one(&play);
 	open_talk(&play, mapper);
-	for (i = 1; i < 10; i++) {
+	for (i = 1; i < 4; i++) {
 		advance(&play, TIMEOUT_MS - 1);
 		mapper_take_lookup(mapper);
 		mapper_list(mapper, &healthy[0], 1, i, 0);
@@ -531,6 +531,26 @@ static void probe_gives_each_answer_its_time(void **state)
 	say_slowly(&play, mapper, bytes_of("\5\0\2\1\20\0\0\0", 8), 8);
 	advance(&play, TIMEOUT_MS);
 	expect_failure(&play, mapper, "answer-timeout");
+	finish(&play);
+}
+
+static void probe_gives_a_whole_round_five_timeouts(void **state)
+{
+	struct play play;
+	struct mapper *mapper;
+	uint8_t i;
+
+	(void)state;
+	mapper = begin_one(&play);
+	open_talk(&play, mapper);
+	for (i = 1; i <= 5; i++) {
+		assert_false(mapper_is_left(mapper));
+		advance(&play, TIMEOUT_MS - 1);
+		mapper_take_lookup(mapper);
+		mapper_list(mapper, &healthy[0], 1, i, 0);
+		settle(&play);
+	}
+	expect_failure(&play, mapper, "round-timeout");
 	finish(&play);
 }
 
@@ -907,9 +927,36 @@ static void probe_asked_for_during_a_round_asks_once_more(void **state)
 	mapper_list(mapper, healthy, NHEALTHY, 0, 0);
 	settle(&play);
 	assert_true(mapper_is_left(mapper));
+	/* A second apart, whoever asks. */
+	prober_ask(play.prober, 0);
+	advance(&play, 999);
+	assert_false(mapper_accept(mapper));
+	advance(&play, 1);
 	play_round(&play, mapper, healthy, NHEALTHY);
 	settle(&play);
 	assert_false(mapper_accept(mapper));
+	finish(&play);
+}
+
+static void probe_keeps_a_failing_server_aside_between_its_rounds(void **state)
+{
+	struct play play;
+	unsigned i;
+
+	(void)state;
+	prepare(&play, 1); /* nobody listens */
+	begin(&play);
+	settle(&play);
+	for (i = 0; i < 100; i++) {
+		assert_true(is_set_aside(&play, 0));
+		advance(&play, 500);
+	}
+	assert_int_equal(logged(&play, "set-aside", "server=cas1"), 1);
+	listen_at(&play, 0);
+	advance(&play, INTERVAL_MS);
+	play_round(&play, &play.mapper[0], healthy, NHEALTHY);
+	assert_false(is_set_aside(&play, 0));
+	assert_int_equal(logged(&play, "set-aside-over", "server=cas1"), 1);
 	finish(&play);
 }
 
@@ -1018,6 +1065,7 @@ static void probe_follows_servers_that_come_and_go(void **state)
 	assert_false(mapper_accept(&play.mapper[0]));
 	play_round(&play, &play.mapper[2], healthy, NHEALTHY);
 	assert_int_equal(servers_at(&play, 40001), 6);
+	advance(&play, 1000);
 	play_round(&play, &play.mapper[1], healthy, NHEALTHY);
 	advance(&play, 3 * INTERVAL_MS);
 	assert_false(mapper_accept(&play.mapper[0]));
@@ -1194,6 +1242,7 @@ int main(void)
 		cmocka_unit_test(probe_waits_for_the_rest_of_a_half_fragment),
 		cmocka_unit_test(probe_gives_up_when_an_answer_takes_too_long),
 		cmocka_unit_test(probe_gives_each_answer_its_time),
+		cmocka_unit_test(probe_gives_a_whole_round_five_timeouts),
 		cmocka_unit_test(
 			probe_gives_up_when_the_connect_takes_too_long),
 		cmocka_unit_test(probe_fails_when_the_bind_is_refused),
@@ -1215,6 +1264,8 @@ int main(void)
 		cmocka_unit_test(probe_asked_for_during_a_round_asks_once_more),
 		cmocka_unit_test(
 			probe_sets_a_silent_server_aside_and_takes_it_back),
+		cmocka_unit_test(
+			probe_keeps_a_failing_server_aside_between_its_rounds),
 		cmocka_unit_test(
 			probe_does_not_blame_a_server_for_our_own_want),
 		cmocka_unit_test(probe_follows_servers_that_come_and_go),
