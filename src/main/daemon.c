@@ -109,6 +109,16 @@ static void detach(void *ctx, unsigned worker, int fd)
 	worker_detach(daemon->worker[worker], fd);
 }
 
+static bool is_one_leaving(const struct array *array)
+{
+	unsigned slot;
+
+	for (slot = 0; slot < ARRAY_SLOTS; slot++)
+		if (atomic_load(&array->server[slot].life) == SERVER_LEAVING)
+			return true;
+	return false;
+}
+
 static void sweep(struct loop_timer *timer)
 {
 	struct daemon *daemon = list_entry(timer, struct daemon, sweep);

@@ -61,16 +61,6 @@ static void hangup_caught(struct loop_signal *signal)
 	daemon_reload(list_entry(signal, struct daemon, hangup));
 }
 
-static bool is_one_leaving(const struct array *array)
-{
-	unsigned slot;
-
-	for (slot = 0; slot < ARRAY_SLOTS; slot++)
-		if (atomic_load(&array->server[slot].life) == SERVER_LEAVING)
-			return true;
-	return false;
-}
-
 void daemon_watch_signals(struct daemon *daemon)
 {
 	daemon->stop_check.fire = stop_checked;
