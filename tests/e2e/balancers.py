@@ -104,6 +104,10 @@ class Process:
         self.process = None
         laboratory.node(NODE, SOURCE)
         laboratory.more(NODE, VIP)
+        # below the servers' ports: a connection that leaves from one of them
+        # would keep a case from listening there
+        laboratory.run(NODE, ["sh", "-c", "echo 20000 45000 >"
+                              "/proc/sys/net/ipv4/ip_local_port_range"], 5)
 
     def target(self, client):
         return lab.address(VIP, self.family)
