@@ -645,6 +645,23 @@ static void probe_fails_on_a_pdu_that_is_no_answer(void **state)
 	finish(&play);
 }
 
+static void probe_fails_on_the_answer_to_another_call(void **state)
+{
+	struct play play;
+	struct mapper *mapper;
+
+	(void)state;
+	mapper = begin_one(&play);
+	open_talk(&play, mapper);
+	mapper_take_lookup(mapper);
+	mapper->call_id--;
+	mapper_list(mapper, healthy, NHEALTHY, 0, 0);
+	settle(&play);
+	expect_failure(&play, mapper, "unexpected-pdu");
+	assert_int_equal(nports(&play), 0);
+	finish(&play);
+}
+
 static void probe_fails_when_the_server_hangs_up_or_resets(void **state)
 {
 	struct play play;
@@ -893,6 +910,42 @@ static void probe_ends_the_first_round_when_the_last_server_is_heard_of(
 	finish(&play);
 }
 
+static void probe_ends_the_first_round_without_a_slow_server(void **state)
+{
+	struct play play;
+	struct mapper *slow;
+	uint64_t now_ms = 0;
+	uint8_t i = 0;
+
+	(void)state;
+	prepare(&play, 2);
+	listen_at(&play, 0);
+	listen_at(&play, 1);
+	begin(&play);
+	play_round(&play, &play.mapper[0], healthy, NHEALTHY);
+	slow = &play.mapper[1];
+	open_talk(&play, slow);
+	while (now_ms + 1000 < INTERVAL_MS + TIMEOUT_MS) {
+		advance(&play, 1000);
+		now_ms += 1000;
+		mapper_take_lookup(slow);
+		mapper_list(slow, &healthy[0], 1, ++i, 0);
+		settle(&play);
+	}
+	assert_int_equal(play.first_rounds, 0);
+	advance(&play, 1000);
+	assert_int_equal(play.first_rounds, 1);
+	/* Its round still goes on, and its end is no second first one. */
+	assert_false(mapper_is_left(slow));
+	mapper_take_lookup(slow);
+	mapper_list(slow, healthy, NHEALTHY, 0, 0);
+	settle(&play);
+	assert_true(mapper_is_left(slow));
+	assert_int_equal(servers_at(&play, 40002), 3);
+	assert_int_equal(play.first_rounds, 1);
+	finish(&play);
+}
+
 static void probe_asked_for_asks_at_once(void **state)
 {
 	struct play play;
@@ -910,6 +963,34 @@ static void probe_asked_for_asks_at_once(void **state)
 	assert_false(mapper_accept(mapper));
 	advance(&play, 1);
 	assert_true(mapper_accept(mapper));
+	finish(&play);
+}
+
+static void probe_asked_for_again_and_again_asks_once_a_second(void **state)
+{
+	struct play play;
+	struct mapper *mapper;
+	unsigned i, ms, rounds = 0;
+
+	(void)state;
+	mapper = begin_one(&play);
+	play_round(&play, mapper, healthy, NHEALTHY);
+	for (ms = 0; ms < 3500; ms += 10) {
+		for (i = 0; i < 3; i++)
+			prober_ask(play.prober, 0);
+		advance(&play, 10);
+		if (!mapper_accept(mapper))
+			continue;
+		rounds++;
+		mapper_accept_bind(mapper);
+		settle(&play);
+		mapper_take_lookup(mapper);
+		prober_ask(play.prober, 0);
+		mapper_list(mapper, healthy, NHEALTHY, 0, 0);
+		settle(&play);
+		assert_true(mapper_is_left(mapper));
+	}
+	assert_int_equal(rounds, 3);
 	finish(&play);
 }
 
@@ -933,7 +1014,7 @@ static void probe_asked_for_during_a_round_asks_once_more(void **state)
 	assert_false(mapper_accept(mapper));
 	advance(&play, 1);
 	play_round(&play, mapper, healthy, NHEALTHY);
-	settle(&play);
+	advance(&play, INTERVAL_MS - 1);
 	assert_false(mapper_accept(mapper));
 	finish(&play);
 }
@@ -1260,7 +1341,12 @@ int main(void)
 		cmocka_unit_test(probe_waits_for_its_interval_between_rounds),
 		cmocka_unit_test(
 			probe_ends_the_first_round_when_the_last_server_is_heard_of),
+		cmocka_unit_test(
+			probe_ends_the_first_round_without_a_slow_server),
+		cmocka_unit_test(probe_fails_on_the_answer_to_another_call),
 		cmocka_unit_test(probe_asked_for_asks_at_once),
+		cmocka_unit_test(
+			probe_asked_for_again_and_again_asks_once_a_second),
 		cmocka_unit_test(probe_asked_for_during_a_round_asks_once_more),
 		cmocka_unit_test(
 			probe_sets_a_silent_server_aside_and_takes_it_back),
