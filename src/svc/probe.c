@@ -19,7 +19,6 @@ struct probe {
 	struct server *server; /* NULL: the slot is not asked */
 	enum said said;
 	bool was_asked; /* a round has ended */
-	bool was_fine;	/* the last one well, or there was none */
 	uint64_t ended_ms;
 	bool ask_again; /* when this round ends */
 	unsigned nports;
@@ -83,12 +82,10 @@ static void take_answer(struct probe *probe)
 	struct talk *talk = &probe->talk;
 	int changed;
 
-	server_answered(probe->server, EPM_PORT);
-	if (!probe->was_fine)
+	if (server_answered(probe->server, EPM_PORT))
 		LOG(config->log, LOG_LEVEL_NOTICE, "set-aside-over",
 		    log_text("server", probe->server->name),
 		    log_number("port", EPM_PORT));
-	probe->was_fine = true;
 	changed = announced_set(config->announced, probe->server->slot,
 				talk->memory->found, talk->nfound);
 	if (changed < 0) {
@@ -122,21 +119,22 @@ static void take_failure(struct probe *probe, const char *why)
 {
 	const struct prober_config *config = &probe->prober->config;
 	const struct conf_check *check = &config->conf->check;
-	uint64_t now = loop_now_ms(config->loop), aside_ms;
+	uint64_t now = loop_now_ms(config->loop);
+	uint64_t next_ms =
+		check->interval_ms + TALK_TIMEOUTS * check->timeout_ms;
+	uint64_t aside_ms;
 
 	say_fails(probe, why);
 	if (probe->talk.is_our_lack)
 		return;
 	aside_ms = server_failed(probe->server, EPM_PORT, now);
-	server_keep_aside(probe->server,
-			  now + check->interval_ms +
-				  TALK_TIMEOUTS * check->timeout_ms);
-	if (aside_ms && probe->was_fine)
+	server_keep_aside(probe->server, now + next_ms);
+	if (aside_ms)
 		LOG(config->log, LOG_LEVEL_WARNING, "set-aside",
 		    log_text("server", probe->server->name),
 		    log_number("port", EPM_PORT),
-		    log_text("until", "it answers"), log_text("reason", why));
-	probe->was_fine = false;
+		    log_number("ms", aside_ms > next_ms ? aside_ms : next_ms),
+		    log_text("reason", why));
 }
 
 static void talk_done(struct talk *talk, const char *why)
@@ -221,7 +219,6 @@ static void start_asking(struct probe *probe, struct server *server)
 	probe->server = server;
 	probe->said = SAID_NOTHING;
 	probe->was_asked = probe->ask_again = false;
-	probe->was_fine = true;
 	loop_timer_set(probe->prober->config.loop, &probe->next, 0);
 }
 

@@ -1044,6 +1044,7 @@ static void probe_keeps_a_failing_server_aside_between_its_rounds(void **state)
 static void probe_sets_a_silent_server_aside_and_takes_it_back(void **state)
 {
 	struct play play;
+	unsigned i;
 
 	(void)state;
 	prepare(&play, 1);
@@ -1051,9 +1052,24 @@ static void probe_sets_a_silent_server_aside_and_takes_it_back(void **state)
 	settle(&play);
 	assert_true(is_set_aside(&play, 0));
 	assert_int_equal(play.stage.array.server[0].blamed_port, 135);
+	/* It fails again and again, and is set aside all the time. */
+	for (i = 0; i < 3; i++) {
+		advance(&play, INTERVAL_MS);
+		assert_true(is_set_aside(&play, 0));
+	}
+	assert_int_equal(logged(&play, "set-aside",
+				"server=cas1 port=135 ms=15000 "
+				"reason=connect-refused"),
+			 1);
+	assert_int_equal(logged(&play, "set-aside", ""), 1);
+	assert_int_equal(logged(&play, "set-aside-over", ""), 0);
 	listen_at(&play, 0);
 	advance(&play, INTERVAL_MS);
 	play_round(&play, &play.mapper[0], healthy, NHEALTHY);
+	assert_int_equal(logged(&play, "set-aside-over", "server=cas1"), 1);
+	advance(&play, INTERVAL_MS);
+	play_round(&play, &play.mapper[0], healthy, NHEALTHY);
+	assert_int_equal(logged(&play, "set-aside-over", ""), 1);
 	assert_false(is_set_aside(&play, 0));
 	assert_int_equal(play.stage.array.server[0].failures, 0);
 	finish(&play);
