@@ -63,6 +63,32 @@ static void say_answers(struct probe *probe)
 				     "interface named in interfaces?"));
 }
 
+static const char *mend_for(const char *why)
+{
+	static const struct {
+		const char *why, *mend;
+	} known[] = {
+		{ "connect-refused", "is the RPC Endpoint Mapper service of "
+				     "the server started?" },
+		{ "connect-timeout", "is the server up, and may the balancer "
+				     "reach port 135 there?" },
+		{ "connect-unreachable", "is the server up, and is there a "
+					 "route to it?" },
+		{ "source-not-local", "put the source address on an interface "
+				      "of this machine" },
+		{ "source-exhausted", "give source more addresses" },
+		{ "no-descriptors", "raise the limit of open files" },
+		{ "no-memory", "give the balancer more memory" },
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!strcmp(known[i].why, why))
+			return known[i].mend;
+	}
+	return "does an endpoint mapper listen there, and is it well?";
+}
+
 static void say_fails(struct probe *probe, const char *why)
 {
 	const struct prober_config *config = &probe->prober->config;
@@ -73,7 +99,8 @@ static void say_fails(struct probe *probe, const char *why)
 	LOG(config->log, LOG_LEVEL_WARNING, "endpoint-mapper-failed",
 	    log_text("server", probe->server->name),
 	    log_addr("address", &probe->server->address),
-	    log_text("reason", why));
+	    log_number("port", EPM_PORT), log_text("reason", why),
+	    log_text("mend", mend_for(why)));
 }
 
 static void take_answer(struct probe *probe)
@@ -89,7 +116,7 @@ static void take_answer(struct probe *probe)
 	changed = announced_set(config->announced, probe->server->slot,
 				talk->memory->found, talk->nfound);
 	if (changed < 0) {
-		say_fails(probe, err_text(changed));
+		say_fails(probe, reason_name(REASON_NO_MEMORY));
 		return;
 	}
 	say_answers(probe);

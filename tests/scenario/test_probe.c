@@ -180,8 +180,8 @@ static void expect_failure(struct play *play, struct mapper *mapper,
 	char fields[128];
 
 	assert_true(mapper_is_left(mapper));
-	snprintf(fields, sizeof(fields), "server=cas1 address=127.68.0.11 %s%s",
-		 reason ? "reason=" : "", reason ? reason : "");
+	snprintf(fields, sizeof(fields),
+		 "server=cas1 address=127.68.0.11 port=135 reason=%s", reason);
 	assert_int_equal(logged(play, "endpoint-mapper-failed", fields), 1);
 	assert_true(is_set_aside(play, 0));
 }
@@ -622,7 +622,7 @@ static void probe_fails_on_garbage(void **state)
 	mapper_take_bind(mapper);
 	mapper_say(mapper, bytes_of("HTTP/1.1 400 Bad Request\r\n", 26));
 	settle(&play);
-	expect_failure(&play, mapper, NULL);
+	expect_failure(&play, mapper, "malformed-answer");
 	finish(&play);
 }
 
@@ -672,7 +672,9 @@ static void probe_fails_when_the_server_hangs_up_or_resets(void **state)
 	open_talk(&play, mapper);
 	mapper_hang_up(mapper);
 	settle(&play);
-	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_int_equal(logged(&play, "endpoint-mapper-failed",
+				"reason=connection-lost"),
+			 1);
 	finish(&play);
 
 	mapper = begin_one(&play);
@@ -681,7 +683,9 @@ static void probe_fails_when_the_server_hangs_up_or_resets(void **state)
 	tcp_reset(mapper->fd);
 	mapper->fd = -1;
 	settle(&play);
-	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_int_equal(logged(&play, "endpoint-mapper-failed",
+				"reason=connection-lost"),
+			 1);
 	finish(&play);
 
 	/* Before it was asked anything. */
@@ -690,7 +694,9 @@ static void probe_fails_when_the_server_hangs_up_or_resets(void **state)
 		settle(&play);
 	mapper_hang_up(mapper);
 	settle(&play);
-	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_int_equal(logged(&play, "endpoint-mapper-failed",
+				"reason=connection-lost"),
+			 1);
 	finish(&play);
 }
 
@@ -765,7 +771,9 @@ static void probe_refuses_an_answer_that_is_too_long(void **state)
 		settle(&play);
 	}
 	assert_int_equal(i, TALK_STUB_MAX / sizeof(zeros) + 1);
-	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_int_equal(logged(&play, "endpoint-mapper-failed",
+				"reason=answer-too-long"),
+			 1);
 	finish(&play);
 }
 
@@ -1097,7 +1105,8 @@ static void probe_does_not_blame_a_server_for_our_own_want(void **state)
 	settle(&play);
 	assert_true(alloc_has_failed());
 	alloc_fail_at(0);
-	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_int_equal(
+		logged(&play, "endpoint-mapper-failed", "reason=no-memory"), 1);
 	assert_false(is_set_aside(&play, 0));
 	advance(&play, INTERVAL_MS);
 	play_round(&play, mapper, healthy, NHEALTHY);
@@ -1113,7 +1122,8 @@ static void probe_does_not_blame_a_server_for_our_own_want(void **state)
 	assert_true(alloc_has_failed());
 	alloc_fail_at(0);
 	assert_true(mapper_is_left(mapper));
-	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_int_equal(
+		logged(&play, "endpoint-mapper-failed", "reason=no-memory"), 1);
 	assert_false(is_set_aside(&play, 0));
 	finish(&play);
 }
