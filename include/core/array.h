@@ -95,7 +95,8 @@ uint64_t server_failed(struct server *server, uint16_t port, uint64_t now_ms);
  * regularly knows that it will know better by then. */
 void server_keep_aside(struct server *server, uint64_t until_ms);
 /* A connect to <port> succeeded. Ends the row of failures and the set-aside
- * if that port was blamed (or the whole server). */
-void server_answered(struct server *server, uint16_t port);
+ * if that port was blamed (or the whole server). True: it ended them, to be
+ * told; of several that answer at once one does. */
+bool server_answered(struct server *server, uint16_t port);
 
 #endif

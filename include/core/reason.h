@@ -20,6 +20,9 @@ enum reason {
 	REASON_IDLE_TIMEOUT,	/* idle-timeout */
 	REASON_STOPPED,		/* stopped: the balancer ended */
 	REASON_SERVER_DISABLED, /* server-disabled */
+	/* why a client was moved before it was dialled for */
+	REASON_SERVER_SET_ASIDE, /* server-set-aside: after a failure */
+	REASON_SERVER_REMOVED,	 /* server-removed: from the configuration */
 	/* why no server was reached */
 	REASON_CONNECT_REFUSED,	    /* connect-refused */
 	REASON_CONNECT_TIMEOUT,	    /* connect-timeout */

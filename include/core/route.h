@@ -54,6 +54,12 @@ struct route {
 	uint16_t failed_port;
 	uint64_t set_aside_ms;
 	bool is_busy; /* not moved: it had live connections there */
+	/* route_confirm() ended a set-aside, for the log. */
+	bool is_aside_over;
+	/* route_begin() moved the client: from whom (its name, for the slot
+	 * may be another's by now) and why; REASON_NONE: it did not. */
+	enum reason moved_for;
+	char left[CONF_NAME_MAX];
 };
 
 /* Reserve and decide. REASON_NONE: route->res.server and route->port are to

@@ -196,11 +196,14 @@ void server_keep_aside(struct server *server, uint64_t until_ms)
 		;
 }
 
-void server_answered(struct server *server, uint16_t port)
+bool server_answered(struct server *server, uint16_t port)
 {
+	bool is_ended;
+
 	if (!server->failures ||
 	    (server->blamed_port && server->blamed_port != port))
-		return;
-	server->set_aside_until = 0;
+		return false;
+	is_ended = atomic_exchange(&server->set_aside_until, 0) != 0;
 	server->failures = 0;
+	return is_ended;
 }

@@ -3,6 +3,8 @@
  *
  * Layer: core (pure).
  */
+#include <string.h>
+
 #include "core/route.h"
 
 /* What the chooser is asked for, and what it saw. */
@@ -11,7 +13,19 @@ struct wish {
 	uint64_t now_ms;
 	uint64_t owners;	   /* a new binding: one of these; 0 = any */
 	const struct server *from; /* whom the binding leaves */
+	enum reason why_left;	   /* noted while the slot was its own */
+	char left[CONF_NAME_MAX];
 };
+
+/* Why it no longer serves the client; it is not left else. */
+static enum reason why_left(const struct server *from)
+{
+	if (from->life != SERVER_IN_USE)
+		return REASON_SERVER_REMOVED;
+	if (from->state == CONF_STATE_DISABLED)
+		return REASON_SERVER_DISABLED;
+	return REASON_SERVER_SET_ASIDE;
+}
 
 /* Under a shard's lock: no look at the announced ports but at their masks,
  * which were read before. */
@@ -22,6 +36,10 @@ static struct server *choose(void *ctx, uint64_t except, uint64_t key,
 	uint64_t candidates = array_open(wish->router->array, wish->now_ms);
 
 	wish->from = from;
+	if (from) {
+		wish->why_left = why_left(from);
+		memcpy(wish->left, from->name, sizeof(wish->left));
+	}
 	if (!from && wish->owners)
 		candidates &= wish->owners;
 	return sched_pick(wish->router->sched, candidates & ~except, key);
@@ -64,7 +82,9 @@ enum reason route_begin(struct router *router, const struct addr *client,
 	uint64_t owners = kind == ROUTE_DYNAMIC
 				  ? announced_servers(router->announced, port)
 				  : 0;
-	struct wish wish = { router, now_ms, owners, NULL };
+	struct wish wish = { .router = router,
+			     .now_ms = now_ms,
+			     .owners = owners };
 	struct affinity_chooser chooser = { choose, &wish, 0 };
 	struct route route = { .kind = kind, .dialled = port, .why = "bound" };
 	int err;
@@ -77,8 +97,11 @@ enum reason route_begin(struct router *router, const struct addr *client,
 		return why_not(err, &wish);
 	if (route.res.is_new)
 		route.why = "new";
-	if (route.res.is_moved)
+	if (route.res.is_moved) {
 		route.why = "moved";
+		route.moved_for = wish.why_left;
+		memcpy(route.left, wish.left, sizeof(route.left));
+	}
 	route.owners =
 		owners_for(owners, wish.from ? wish.from : route.res.server);
 	if (!find_port(router, &route)) {
@@ -91,7 +114,7 @@ enum reason route_begin(struct router *router, const struct addr *client,
 
 enum reason route_confirm(struct router *router, struct route *route)
 {
-	server_answered(route->res.server, route->port);
+	route->is_aside_over = server_answered(route->res.server, route->port);
 	if (!affinity_confirm(router->affinity, &route->res))
 		return REASON_BINDING_MOVED;
 	return REASON_NONE;
@@ -127,7 +150,9 @@ static uint16_t blamed_port(const struct route *route, enum reason cause)
 static enum reason move_on(struct router *router, struct route *route,
 			   enum reason cause, uint64_t now_ms)
 {
-	struct wish wish = { router, now_ms, route->owners, NULL };
+	struct wish wish = { .router = router,
+			     .now_ms = now_ms,
+			     .owners = route->owners };
 	struct affinity_chooser chooser = { choose, &wish, route->tried };
 	int err =
 		affinity_move(router->affinity, &route->res, &chooser, now_ms);

@@ -19,7 +19,6 @@ struct probe {
 	struct server *server; /* NULL: the slot is not asked */
 	enum said said;
 	bool was_asked; /* a round has ended */
-	bool was_fine;	/* the last one well, or there was none */
 	uint64_t ended_ms;
 	bool ask_again; /* when this round ends */
 	unsigned nports;
@@ -64,6 +63,32 @@ static void say_answers(struct probe *probe)
 				     "interface named in interfaces?"));
 }
 
+static const char *mend_for(const char *why)
+{
+	static const struct {
+		const char *why, *mend;
+	} known[] = {
+		{ "connect-refused", "is the RPC Endpoint Mapper service of "
+				     "the server started?" },
+		{ "connect-timeout", "is the server up, and may the balancer "
+				     "reach port 135 there?" },
+		{ "connect-unreachable", "is the server up, and is there a "
+					 "route to it?" },
+		{ "source-not-local", "put the source address on an interface "
+				      "of this machine" },
+		{ "source-exhausted", "give source more addresses" },
+		{ "no-descriptors", "raise the limit of open files" },
+		{ "no-memory", "give the balancer more memory" },
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!strcmp(known[i].why, why))
+			return known[i].mend;
+	}
+	return "does an endpoint mapper listen there, and is it well?";
+}
+
 static void say_fails(struct probe *probe, const char *why)
 {
 	const struct prober_config *config = &probe->prober->config;
@@ -74,7 +99,8 @@ static void say_fails(struct probe *probe, const char *why)
 	LOG(config->log, LOG_LEVEL_WARNING, "endpoint-mapper-failed",
 	    log_text("server", probe->server->name),
 	    log_addr("address", &probe->server->address),
-	    log_text("reason", why));
+	    log_number("port", EPM_PORT), log_text("reason", why),
+	    log_text("mend", mend_for(why)));
 }
 
 static void take_answer(struct probe *probe)
@@ -83,16 +109,14 @@ static void take_answer(struct probe *probe)
 	struct talk *talk = &probe->talk;
 	int changed;
 
-	server_answered(probe->server, EPM_PORT);
-	if (!probe->was_fine)
+	if (server_answered(probe->server, EPM_PORT))
 		LOG(config->log, LOG_LEVEL_NOTICE, "set-aside-over",
 		    log_text("server", probe->server->name),
 		    log_number("port", EPM_PORT));
-	probe->was_fine = true;
 	changed = announced_set(config->announced, probe->server->slot,
 				talk->memory->found, talk->nfound);
 	if (changed < 0) {
-		say_fails(probe, err_text(changed));
+		say_fails(probe, reason_name(REASON_NO_MEMORY));
 		return;
 	}
 	say_answers(probe);
@@ -122,21 +146,22 @@ static void take_failure(struct probe *probe, const char *why)
 {
 	const struct prober_config *config = &probe->prober->config;
 	const struct conf_check *check = &config->conf->check;
-	uint64_t now = loop_now_ms(config->loop), aside_ms;
+	uint64_t now = loop_now_ms(config->loop);
+	uint64_t next_ms =
+		check->interval_ms + TALK_TIMEOUTS * check->timeout_ms;
+	uint64_t aside_ms;
 
 	say_fails(probe, why);
 	if (probe->talk.is_our_lack)
 		return;
 	aside_ms = server_failed(probe->server, EPM_PORT, now);
-	server_keep_aside(probe->server,
-			  now + check->interval_ms +
-				  TALK_TIMEOUTS * check->timeout_ms);
-	if (aside_ms && probe->was_fine)
+	server_keep_aside(probe->server, now + next_ms);
+	if (aside_ms)
 		LOG(config->log, LOG_LEVEL_WARNING, "set-aside",
 		    log_text("server", probe->server->name),
 		    log_number("port", EPM_PORT),
-		    log_text("until", "it answers"), log_text("reason", why));
-	probe->was_fine = false;
+		    log_number("ms", aside_ms > next_ms ? aside_ms : next_ms),
+		    log_text("reason", why));
 }
 
 static void talk_done(struct talk *talk, const char *why)
@@ -221,7 +246,6 @@ static void start_asking(struct probe *probe, struct server *server)
 	probe->server = server;
 	probe->said = SAID_NOTHING;
 	probe->was_asked = probe->ask_again = false;
-	probe->was_fine = true;
 	loop_timer_set(probe->prober->config.loop, &probe->next, 0);
 }
 

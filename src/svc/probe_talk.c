@@ -47,6 +47,19 @@ void talk_cancel(struct talk *talk)
 	talk->memory = NULL;
 }
 
+/* The word for what was wrong with an answer, or with us. */
+static const char *word_for(int err)
+{
+	switch (err) {
+	case ERR_LIMIT:
+	case ERR_SPACE:
+		return "answer-too-long";
+	case ERR_MEMORY:
+		return reason_name(REASON_NO_MEMORY);
+	}
+	return err <= -1000 ? "malformed-answer" : "connection-lost";
+}
+
 static void timer_fired(struct loop_timer *timer)
 {
 	finish(list_entry(timer, struct talk, timer), "answer-timeout");
@@ -58,7 +71,7 @@ static void send_pdu(struct talk *talk, const struct builder *out)
 	ssize_t n;
 
 	if (out->err) {
-		finish(talk, err_text(out->err));
+		finish(talk, word_for(out->err));
 		return;
 	}
 	if (loop_now_ms(talk->loop) > talk->latest_ms) {
@@ -193,7 +206,7 @@ static void lookup_answered(struct talk *talk, struct bytes stub, bool little)
 					EPM_ENTRIES_MAX, &reply);
 
 	if (err) {
-		finish(talk, err_text(err));
+		finish(talk, word_for(err));
 		return;
 	}
 	for (i = 0; i < reply.nentries; i++)
@@ -212,7 +225,7 @@ static void map_answered(struct talk *talk, struct bytes stub, bool little)
 	int err = epm_map_reply_read(stub, little, &reply);
 
 	if (err) {
-		finish(talk, err_text(err));
+		finish(talk, word_for(err));
 		return;
 	}
 	for (i = 0; i < reply.ntowers; i++)
@@ -245,7 +258,7 @@ static void response_came(struct talk *talk, const struct pdu *pdu)
 	whole.len = talk->stub_len;
 	builder_put(&whole, err ? bytes_of(NULL, 0) : response.stub);
 	if (err || whole.err) {
-		finish(talk, err_text(err ? err : whole.err));
+		finish(talk, word_for(err ? err : whole.err));
 		return;
 	}
 	talk->stub_len = whole.len;
@@ -324,14 +337,14 @@ static void read_answers(struct talk *talk)
 		struct bytes whole;
 
 		if (got < 0) {
-			finish(talk, err_text(got));
+			finish(talk, word_for(got));
 			return;
 		}
 		whole = bytes_of(talk->memory->fragment, talk->fragment_len);
 		talk->fragment_len = 0;
 		got = pdu_read(whole, &pdu);
 		if (got) {
-			finish(talk, err_text(got));
+			finish(talk, word_for(got));
 			return;
 		}
 		pdu_came(talk, &pdu);
@@ -395,7 +408,7 @@ void talk_start(struct talk *talk, const struct endpoint *to,
 	talk->io.ready = talk_ready;
 	talk->io.fd = -1;
 	if (!talk->memory) {
-		talk->done(talk, err_text(ERR_MEMORY));
+		talk->done(talk, word_for(ERR_MEMORY));
 		return;
 	}
 	reason = dial_start(talk->dialer, &talk->dial, &talk->io, to, source);

@@ -128,6 +128,8 @@ static void begin_relay(struct rpc_conn *conn)
 	struct svc_rpc *svc = conn->svc;
 	enum reason reason = route_confirm(&svc->shared->router, &conn->route);
 
+	if (conn->route.is_aside_over)
+		rpc_log_aside_over(conn);
 	conn->relay.ended = relay_ended;
 	conn->relay.ending = relay_ending;
 	if (!reason)
@@ -291,6 +293,8 @@ static void serve(struct rpc_conn *conn, uint16_t port)
 		refuse(conn, NULL, reason);
 		return;
 	}
+	if (conn->route.moved_for)
+		rpc_log_moved(conn);
 	set_state(conn, RPC_CONNECTING);
 	dial_or_refuse(conn, REASON_NONE);
 }

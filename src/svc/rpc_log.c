@@ -87,6 +87,18 @@ void rpc_log_refuse(struct svc_rpc *svc, const struct endpoint *client,
 	    log_text("reason", reason_name(reason)));
 }
 
+static void log_move(const struct rpc_conn *conn, const char *from,
+		     enum reason reason)
+{
+	const struct route *route = &conn->route;
+
+	LOG(conn->svc->log, LOG_LEVEL_NOTICE, "move",
+	    log_endpoint("client", &conn->client),
+	    log_number("port", route->dialled), log_text("from", from),
+	    log_text("to", route->res.server->name),
+	    log_text("reason", reason_name(reason)));
+}
+
 void rpc_log_failure(const struct rpc_conn *conn, const char *failed,
 		     enum reason cause, enum reason outcome)
 {
@@ -99,11 +111,18 @@ void rpc_log_failure(const struct rpc_conn *conn, const char *failed,
 		    log_number("port", route->failed_port),
 		    log_number("ms", route->set_aside_ms),
 		    log_text("reason", reason_name(cause)));
-	if (outcome)
-		return;
-	LOG(log, LOG_LEVEL_NOTICE, "move",
-	    log_endpoint("client", &conn->client),
-	    log_number("port", route->dialled), log_text("from", failed),
-	    log_text("to", route->res.server->name),
-	    log_text("reason", reason_name(cause)));
+	if (!outcome)
+		log_move(conn, failed, cause);
+}
+
+void rpc_log_moved(const struct rpc_conn *conn)
+{
+	log_move(conn, conn->route.left, conn->route.moved_for);
+}
+
+void rpc_log_aside_over(const struct rpc_conn *conn)
+{
+	LOG(conn->svc->log, LOG_LEVEL_NOTICE, "set-aside-over",
+	    log_text("server", conn->server->name),
+	    log_number("port", conn->route.port));
 }

@@ -21,6 +21,11 @@ void rpc_log_rest(struct svc_rpc *svc, uint64_t ms, enum reason reason);
 /* A dial to the server named <failed> failed for <cause>; <outcome> as route_failed() said. */
 void rpc_log_failure(const struct rpc_conn *conn, const char *failed,
 		     enum reason cause, enum reason outcome);
+/* The client was moved before anything was dialled: its server no longer
+ * serves it. */
+void rpc_log_moved(const struct rpc_conn *conn);
+/* The server that was reached was set aside. */
+void rpc_log_aside_over(const struct rpc_conn *conn);
 /* Still open while the balancer stops. */
 void rpc_log_left(const struct rpc_conn *conn, uint64_t now_ms);
 

@@ -82,13 +82,13 @@ def other_type(sock, call):
 
 
 EVILS = {
-    'answers garbage': (garbage, 'malformed'),
-    'claims 4,294,967,295 entries': (wrong_counts, 'above a limit'),
+    'answers garbage': (garbage, 'malformed-answer'),
+    'claims 4,294,967,295 entries': (wrong_counts, 'answer-too-long'),
     'continues its listing for ever': (endless, 'endless-listing'),
-    'sends fragments of 65,535 octets for ever': (large_fragments, 'no room'),
+    'sends fragments of 65,535 octets for ever': (large_fragments, 'answer-too-long'),
     'sends empty fragments for ever': (empty_fragments, 'answer-timeout'),
     'sends half an answer': (half, 'answer-timeout'),
-    'sends half an answer and ends': (half_and_end, 'Connection reset by peer'),
+    'sends half an answer and ends': (half_and_end, 'connection-lost'),
     'sends an octet at a time': (drop_by_drop, 'answer-timeout'),
     'sends a PDU of another type': (other_type, 'unexpected-pdu'),
     'never answers': (lambda sock, call: None, 'answer-timeout'),

@@ -180,8 +180,8 @@ static void expect_failure(struct play *play, struct mapper *mapper,
 	char fields[128];
 
 	assert_true(mapper_is_left(mapper));
-	snprintf(fields, sizeof(fields), "server=cas1 address=127.68.0.11 %s%s",
-		 reason ? "reason=" : "", reason ? reason : "");
+	snprintf(fields, sizeof(fields),
+		 "server=cas1 address=127.68.0.11 port=135 reason=%s", reason);
 	assert_int_equal(logged(play, "endpoint-mapper-failed", fields), 1);
 	assert_true(is_set_aside(play, 0));
 }
@@ -622,7 +622,7 @@ static void probe_fails_on_garbage(void **state)
 	mapper_take_bind(mapper);
 	mapper_say(mapper, bytes_of("HTTP/1.1 400 Bad Request\r\n", 26));
 	settle(&play);
-	expect_failure(&play, mapper, NULL);
+	expect_failure(&play, mapper, "malformed-answer");
 	finish(&play);
 }
 
@@ -645,6 +645,23 @@ static void probe_fails_on_a_pdu_that_is_no_answer(void **state)
 	finish(&play);
 }
 
+static void probe_fails_on_the_answer_to_another_call(void **state)
+{
+	struct play play;
+	struct mapper *mapper;
+
+	(void)state;
+	mapper = begin_one(&play);
+	open_talk(&play, mapper);
+	mapper_take_lookup(mapper);
+	mapper->call_id--;
+	mapper_list(mapper, healthy, NHEALTHY, 0, 0);
+	settle(&play);
+	expect_failure(&play, mapper, "unexpected-pdu");
+	assert_int_equal(nports(&play), 0);
+	finish(&play);
+}
+
 static void probe_fails_when_the_server_hangs_up_or_resets(void **state)
 {
 	struct play play;
@@ -655,7 +672,9 @@ static void probe_fails_when_the_server_hangs_up_or_resets(void **state)
 	open_talk(&play, mapper);
 	mapper_hang_up(mapper);
 	settle(&play);
-	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_int_equal(logged(&play, "endpoint-mapper-failed",
+				"reason=connection-lost"),
+			 1);
 	finish(&play);
 
 	mapper = begin_one(&play);
@@ -664,7 +683,9 @@ static void probe_fails_when_the_server_hangs_up_or_resets(void **state)
 	tcp_reset(mapper->fd);
 	mapper->fd = -1;
 	settle(&play);
-	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_int_equal(logged(&play, "endpoint-mapper-failed",
+				"reason=connection-lost"),
+			 1);
 	finish(&play);
 
 	/* Before it was asked anything. */
@@ -673,7 +694,9 @@ static void probe_fails_when_the_server_hangs_up_or_resets(void **state)
 		settle(&play);
 	mapper_hang_up(mapper);
 	settle(&play);
-	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_int_equal(logged(&play, "endpoint-mapper-failed",
+				"reason=connection-lost"),
+			 1);
 	finish(&play);
 }
 
@@ -748,7 +771,9 @@ static void probe_refuses_an_answer_that_is_too_long(void **state)
 		settle(&play);
 	}
 	assert_int_equal(i, TALK_STUB_MAX / sizeof(zeros) + 1);
-	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_int_equal(logged(&play, "endpoint-mapper-failed",
+				"reason=answer-too-long"),
+			 1);
 	finish(&play);
 }
 
@@ -893,6 +918,42 @@ static void probe_ends_the_first_round_when_the_last_server_is_heard_of(
 	finish(&play);
 }
 
+static void probe_ends_the_first_round_without_a_slow_server(void **state)
+{
+	struct play play;
+	struct mapper *slow;
+	uint64_t now_ms = 0;
+	uint8_t i = 0;
+
+	(void)state;
+	prepare(&play, 2);
+	listen_at(&play, 0);
+	listen_at(&play, 1);
+	begin(&play);
+	play_round(&play, &play.mapper[0], healthy, NHEALTHY);
+	slow = &play.mapper[1];
+	open_talk(&play, slow);
+	while (now_ms + 1000 < INTERVAL_MS + TIMEOUT_MS) {
+		advance(&play, 1000);
+		now_ms += 1000;
+		mapper_take_lookup(slow);
+		mapper_list(slow, &healthy[0], 1, ++i, 0);
+		settle(&play);
+	}
+	assert_int_equal(play.first_rounds, 0);
+	advance(&play, 1000);
+	assert_int_equal(play.first_rounds, 1);
+	/* Its round still goes on, and its end is no second first one. */
+	assert_false(mapper_is_left(slow));
+	mapper_take_lookup(slow);
+	mapper_list(slow, healthy, NHEALTHY, 0, 0);
+	settle(&play);
+	assert_true(mapper_is_left(slow));
+	assert_int_equal(servers_at(&play, 40002), 3);
+	assert_int_equal(play.first_rounds, 1);
+	finish(&play);
+}
+
 static void probe_asked_for_asks_at_once(void **state)
 {
 	struct play play;
@@ -910,6 +971,34 @@ static void probe_asked_for_asks_at_once(void **state)
 	assert_false(mapper_accept(mapper));
 	advance(&play, 1);
 	assert_true(mapper_accept(mapper));
+	finish(&play);
+}
+
+static void probe_asked_for_again_and_again_asks_once_a_second(void **state)
+{
+	struct play play;
+	struct mapper *mapper;
+	unsigned i, ms, rounds = 0;
+
+	(void)state;
+	mapper = begin_one(&play);
+	play_round(&play, mapper, healthy, NHEALTHY);
+	for (ms = 0; ms < 3500; ms += 10) {
+		for (i = 0; i < 3; i++)
+			prober_ask(play.prober, 0);
+		advance(&play, 10);
+		if (!mapper_accept(mapper))
+			continue;
+		rounds++;
+		mapper_accept_bind(mapper);
+		settle(&play);
+		mapper_take_lookup(mapper);
+		prober_ask(play.prober, 0);
+		mapper_list(mapper, healthy, NHEALTHY, 0, 0);
+		settle(&play);
+		assert_true(mapper_is_left(mapper));
+	}
+	assert_int_equal(rounds, 3);
 	finish(&play);
 }
 
@@ -933,7 +1022,7 @@ static void probe_asked_for_during_a_round_asks_once_more(void **state)
 	assert_false(mapper_accept(mapper));
 	advance(&play, 1);
 	play_round(&play, mapper, healthy, NHEALTHY);
-	settle(&play);
+	advance(&play, INTERVAL_MS - 1);
 	assert_false(mapper_accept(mapper));
 	finish(&play);
 }
@@ -963,6 +1052,7 @@ static void probe_keeps_a_failing_server_aside_between_its_rounds(void **state)
 static void probe_sets_a_silent_server_aside_and_takes_it_back(void **state)
 {
 	struct play play;
+	unsigned i;
 
 	(void)state;
 	prepare(&play, 1);
@@ -970,9 +1060,24 @@ static void probe_sets_a_silent_server_aside_and_takes_it_back(void **state)
 	settle(&play);
 	assert_true(is_set_aside(&play, 0));
 	assert_int_equal(play.stage.array.server[0].blamed_port, 135);
+	/* It fails again and again, and is set aside all the time. */
+	for (i = 0; i < 3; i++) {
+		advance(&play, INTERVAL_MS);
+		assert_true(is_set_aside(&play, 0));
+	}
+	assert_int_equal(logged(&play, "set-aside",
+				"server=cas1 port=135 ms=15000 "
+				"reason=connect-refused"),
+			 1);
+	assert_int_equal(logged(&play, "set-aside", ""), 1);
+	assert_int_equal(logged(&play, "set-aside-over", ""), 0);
 	listen_at(&play, 0);
 	advance(&play, INTERVAL_MS);
 	play_round(&play, &play.mapper[0], healthy, NHEALTHY);
+	assert_int_equal(logged(&play, "set-aside-over", "server=cas1"), 1);
+	advance(&play, INTERVAL_MS);
+	play_round(&play, &play.mapper[0], healthy, NHEALTHY);
+	assert_int_equal(logged(&play, "set-aside-over", ""), 1);
 	assert_false(is_set_aside(&play, 0));
 	assert_int_equal(play.stage.array.server[0].failures, 0);
 	finish(&play);
@@ -1000,7 +1105,8 @@ static void probe_does_not_blame_a_server_for_our_own_want(void **state)
 	settle(&play);
 	assert_true(alloc_has_failed());
 	alloc_fail_at(0);
-	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_int_equal(
+		logged(&play, "endpoint-mapper-failed", "reason=no-memory"), 1);
 	assert_false(is_set_aside(&play, 0));
 	advance(&play, INTERVAL_MS);
 	play_round(&play, mapper, healthy, NHEALTHY);
@@ -1016,7 +1122,8 @@ static void probe_does_not_blame_a_server_for_our_own_want(void **state)
 	assert_true(alloc_has_failed());
 	alloc_fail_at(0);
 	assert_true(mapper_is_left(mapper));
-	assert_int_equal(logged(&play, "endpoint-mapper-failed", ""), 1);
+	assert_int_equal(
+		logged(&play, "endpoint-mapper-failed", "reason=no-memory"), 1);
 	assert_false(is_set_aside(&play, 0));
 	finish(&play);
 }
@@ -1260,7 +1367,12 @@ int main(void)
 		cmocka_unit_test(probe_waits_for_its_interval_between_rounds),
 		cmocka_unit_test(
 			probe_ends_the_first_round_when_the_last_server_is_heard_of),
+		cmocka_unit_test(
+			probe_ends_the_first_round_without_a_slow_server),
+		cmocka_unit_test(probe_fails_on_the_answer_to_another_call),
 		cmocka_unit_test(probe_asked_for_asks_at_once),
+		cmocka_unit_test(
+			probe_asked_for_again_and_again_asks_once_a_second),
 		cmocka_unit_test(probe_asked_for_during_a_round_asks_once_more),
 		cmocka_unit_test(
 			probe_sets_a_silent_server_aside_and_takes_it_back),

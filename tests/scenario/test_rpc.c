@@ -1010,6 +1010,83 @@ static void rpc_moves_a_client_whose_connections_turn_out_to_be_dead(
 	finish(&play);
 }
 
+/* Bound to cas1, whatever happens to it, and not connected. */
+static void begin_bound(struct play *play)
+{
+	int fd, at_server;
+
+	begin_static(play);
+	stage_serve(&play->stage, 0, MAILBOX);
+	stage_serve(&play->stage, 1, MAILBOX);
+	stage_serve(&play->stage, 2, MAILBOX);
+	fd = client(1, MAILBOX);
+	settle(play);
+	at_server = only_one(play->stage.listening[0][0]);
+	tcp_reset(at_server);
+	settle(play);
+	expect_reset(fd);
+}
+
+static void expect_moved_at_accept(struct play *play, const char *reason)
+{
+	char fields[128];
+	int fd = client(1, MAILBOX);
+
+	settle(play);
+	expect_open(fd);
+	snprintf(fields, sizeof(fields),
+		 "port=59531 from=cas1 to=cas3 reason=%s", reason);
+	assert_int_equal(logged(play, "move", fields), 1);
+	assert_int_equal(logged(play, "move", ""), 1);
+	assert_int_equal(logged(play, "open", "server=cas3 why=moved"), 1);
+	close(fd);
+	finish(play);
+}
+
+static void rpc_says_whom_a_client_left_before_it_was_dialled_for(void **state)
+{
+	struct play play;
+
+	(void)state;
+	begin_bound(&play);
+	server_failed(server(&play, 0), 135, loop_now_ms(play.stage.loop));
+	expect_moved_at_accept(&play, "server-set-aside");
+
+	begin_bound(&play);
+	atomic_store(&server(&play, 0)->state, CONF_STATE_DISABLED);
+	expect_moved_at_accept(&play, "server-disabled");
+
+	begin_bound(&play);
+	atomic_store(&server(&play, 0)->life, SERVER_LEAVING);
+	expect_moved_at_accept(&play, "server-removed");
+}
+
+static void rpc_says_when_a_connect_ends_a_set_aside(void **state)
+{
+	struct link link;
+	int fd;
+
+	(void)state;
+	begin_link(&link);
+	server_failed(server(&link.play, 0), MAILBOX,
+		      loop_now_ms(link.play.stage.loop));
+	fd = client(1, MAILBOX);
+	settle(&link.play);
+	expect_open(fd);
+	assert_int_equal(
+		logged(&link.play, "set-aside-over", "server=cas1 port=59531"),
+		1);
+	assert_false(is_set_aside(&link.play, 0));
+	close(fd);
+	fd = client(1, MAILBOX);
+	settle(&link.play);
+	assert_int_equal(logged(&link.play, "set-aside-over", ""), 1);
+	close(fd);
+	close(link.client);
+	close(link.server);
+	finish(&link.play);
+}
+
 /* What is about to end does not hold the client there. */
 static void rpc_moves_a_client_at_once_whose_server_hangs_up(void **state)
 {
@@ -1571,6 +1648,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(rpc_says_less_when_the_log_level_says_so),
 	cmocka_unit_test(rpc_resets_the_connections_of_the_servers_named_only),
 	cmocka_unit_test(rpc_says_who_closed_and_who_reset),
+	cmocka_unit_test(rpc_says_whom_a_client_left_before_it_was_dialled_for),
+	cmocka_unit_test(rpc_says_when_a_connect_ends_a_set_aside),
 	cmocka_unit_test(rpc_passes_on_what_a_server_says_first),
 	cmocka_unit_test(
 		rpc_moves_a_client_whose_connections_turn_out_to_be_dead),
