@@ -9,36 +9,20 @@
  * end was told there is no further edge, so reading goes on to the end.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "net/relay.h"
+#include "relay_flow.h"
 #include "relay_pipe.h"
 
-#define SCRATCH_LEN  (64 * 1024)
-#define FULL_READS   2		 /* in a row before a flow is spliced */
-#define TURNS	     8		 /* of one relay before others have theirs */
-#define WORTH_SPLICE (16 * 1024) /* octets in a turn; below it copy again */
+#define TURNS 8 /* of one relay before others have theirs */
 
 #define PROBES	      6 /* of a dead peer, and how far apart */
 #define PROBE_APART_S 10
-
-/* What the other side would not take yet. */
-struct relay_kept {
-	size_t at, len;
-	uint8_t octet[];
-};
-
-static struct relay_side *other(struct relay *relay, enum relay_end end)
-{
-	return &relay->side[end == RELAY_CLIENT ? RELAY_SERVER : RELAY_CLIENT];
-}
 
 void relay_close_reset(int fd)
 {
@@ -76,15 +60,6 @@ void relay_keepalive(struct relay *relay, uint64_t keepalive_ms)
 	}
 }
 
-static void drop_kept(struct relay_pool *pool, struct relay_side *side)
-{
-	free(side->kept);
-	side->kept = NULL;
-	if (side->pipe)
-		relay_pipe_give(pool, side->pipe);
-	side->pipe = NULL;
-}
-
 static void end(struct relay *relay, enum reason reason, bool is_clean)
 {
 	unsigned i;
@@ -93,7 +68,7 @@ static void end(struct relay *relay, enum reason reason, bool is_clean)
 	for (i = 0; i < 2; i++) {
 		struct relay_side *side = &relay->side[i];
 
-		drop_kept(relay->pool, side);
+		relay_drop_kept(relay->pool, side);
 		loop_forget(relay->pool->loop, &side->io);
 		if (is_clean)
 			close(side->io.fd);
@@ -106,200 +81,6 @@ static void end(struct relay *relay, enum reason reason, bool is_clean)
 void relay_reset(struct relay *relay, enum reason reason)
 {
 	end(relay, reason, false);
-}
-
-/* Why a call on the socket of <end> failed. */
-static enum reason failure(enum relay_end end, int error)
-{
-	switch (error) {
-	case ENOMEM:
-	case ENOBUFS:
-		return REASON_NO_MEMORY;
-	case ETIMEDOUT:
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-		return end == RELAY_CLIENT ? REASON_CLIENT_GONE
-					   : REASON_SERVER_GONE;
-	}
-	return end == RELAY_CLIENT ? REASON_CLIENT_RESET : REASON_SERVER_RESET;
-}
-
-static bool would_block(int error)
-{
-	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
-}
-
-/* Which side a struct relay_side is. */
-static enum relay_end which(const struct relay *relay,
-			    const struct relay_side *side)
-{
-	return side == &relay->side[RELAY_CLIENT] ? RELAY_CLIENT : RELAY_SERVER;
-}
-
-/*
- * recv() and send() are points at which a thread may be cancelled, and the C
- * library pays for that with every call. No thread of ours is ever
- * cancelled: these two, which are most of what a relay does, go straight to
- * the kernel.
- */
-static ssize_t receive_now(int fd, void *at, size_t len)
-{
-	return syscall(SYS_recvfrom, fd, at, len, MSG_DONTWAIT, NULL, NULL);
-}
-
-static ssize_t send_now(int fd, const void *at, size_t len)
-{
-	return syscall(SYS_sendto, fd, at, len, MSG_NOSIGNAL | MSG_DONTWAIT,
-		       NULL, 0);
-}
-
-/* Write to <to>; how much it took. A short write blocks the side. */
-static size_t send_some(struct relay *relay, struct relay_side *to,
-			const uint8_t *at, size_t len, enum reason *why)
-{
-	ssize_t n = send_now(to->io.fd, at, len);
-
-	if (n < 0) {
-		if (!would_block(errno))
-			*why = failure(which(relay, to), errno);
-		n = 0;
-	}
-	to->is_blocked = (size_t)n < len;
-	return (size_t)n;
-}
-
-static enum reason keep(struct relay_side *from, const uint8_t *at, size_t len)
-{
-	struct relay_kept *kept = malloc(sizeof(*kept) + len);
-
-	if (!kept)
-		return REASON_NO_MEMORY;
-	kept->at = 0;
-	kept->len = len;
-	memcpy(kept->octet, at, len);
-	from->kept = kept;
-	return REASON_NONE;
-}
-
-static enum reason flush_kept(struct relay *relay, struct relay_side *from,
-			      struct relay_side *to)
-{
-	struct relay_kept *kept = from->kept;
-	enum reason why = REASON_NONE;
-
-	kept->at += send_some(relay, to, kept->octet + kept->at,
-			      kept->len - kept->at, &why);
-	if (kept->at == kept->len) {
-		free(kept);
-		from->kept = NULL;
-	}
-	return why;
-}
-
-static enum reason flush_pipe(struct relay *relay, struct relay_side *from,
-			      struct relay_side *to)
-{
-	struct relay_pipe *pipe = from->pipe;
-	ssize_t n = splice(pipe->out, NULL, to->io.fd, NULL, pipe->held,
-			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-
-	if (n < 0) {
-		if (!would_block(errno))
-			return failure(which(relay, to), errno);
-		n = 0;
-	}
-	pipe->held -= (size_t)n;
-	to->is_blocked = n == 0;
-	return REASON_NONE;
-}
-
-static void note_end(struct relay *relay, struct relay_side *from)
-{
-	if (!other(relay, which(relay, from))->has_ended) {
-		relay->first_end = which(relay, from);
-		relay->ending(relay);
-	}
-	from->has_ended = true;
-	from->may_read = false;
-}
-
-/* A read of <n> octets out of <room>: what it says about the next. */
-static enum reason note_read(struct relay *relay, struct relay_side *from,
-			     ssize_t n, size_t room)
-{
-	if (n > 0) {
-		from->octets += (uint64_t)n;
-		from->may_read = (size_t)n == room || from->is_ending;
-		return REASON_NONE;
-	}
-	if (n == 0) {
-		note_end(relay, from);
-		return REASON_NONE;
-	}
-	if (!would_block(errno))
-		return failure(which(relay, from), errno);
-	from->may_read = false;
-	return REASON_NONE;
-}
-
-static enum reason copy(struct relay *relay, struct relay_side *from,
-			struct relay_side *to)
-{
-	uint8_t *scratch = relay->pool->scratch;
-	ssize_t n = receive_now(from->io.fd, scratch, SCRATCH_LEN);
-	enum reason why = note_read(relay, from, n, SCRATCH_LEN);
-	size_t taken;
-
-	if (why || n <= 0)
-		return why;
-	if (n < SCRATCH_LEN)
-		from->full_reads = 0;
-	else if (from->full_reads < FULL_READS)
-		from->full_reads++;
-	taken = send_some(relay, to, scratch, (size_t)n, &why);
-	if (why || taken == (size_t)n)
-		return why;
-	return keep(from, scratch + taken, (size_t)n - taken);
-}
-
-static enum reason splice_in(struct relay *relay, struct relay_side *from,
-			     struct relay_side *to)
-{
-	struct relay_pipe *pipe = from->pipe;
-	ssize_t n = splice(from->io.fd, NULL, pipe->in, NULL, RELAY_PIPE_CAP,
-			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-	/* A pipe may be full before its capacity in octets is: only "would
-	 * block" of an empty pipe says that the socket is drained. */
-	enum reason why = note_read(relay, from, n, (size_t)n);
-
-	if (why || n <= 0)
-		return why;
-	if (n < WORTH_SPLICE)
-		from->full_reads = 0;
-	pipe->held = (size_t)n;
-	return flush_pipe(relay, from, to);
-}
-
-static bool holds(const struct relay_side *from)
-{
-	return from->kept || (from->pipe && from->pipe->held);
-}
-
-/* One read and one write, or only what is left of the write before. */
-static enum reason step(struct relay *relay, struct relay_side *from,
-			struct relay_side *to)
-{
-	if (from->kept)
-		return flush_kept(relay, from, to);
-	if (from->pipe && from->pipe->held)
-		return flush_pipe(relay, from, to);
-	if (!from->pipe && from->full_reads >= FULL_READS)
-		from->pipe = relay_pipe_take(relay->pool);
-	if (from->pipe && from->full_reads < FULL_READS) {
-		relay_pipe_give(relay->pool, from->pipe);
-		from->pipe = NULL;
-	}
-	return from->pipe ? splice_in(relay, from, to) : copy(relay, from, to);
 }
 
 /* Everything that came from <from> has been passed on. */
@@ -319,16 +100,17 @@ static void pass_end(struct relay_side *from, struct relay_side *to)
  */
 static enum reason pump(struct relay *relay, struct relay_side *from)
 {
-	struct relay_side *to = other(relay, which(relay, from));
+	struct relay_side *to = relay_other(relay, relay_which(relay, from));
 	enum reason why = REASON_NONE;
 	unsigned turns = 0;
 
-	while (!why && !to->is_blocked && (holds(from) || from->may_read)) {
+	while (!why && !to->is_blocked &&
+	       (relay_holds(from) || from->may_read)) {
 		if (turns++ == TURNS) {
 			loop_again(relay->pool->loop, &from->io);
 			return REASON_NONE;
 		}
-		why = step(relay, from, to);
+		why = relay_step(relay, from, to);
 	}
 	if (from->pipe && !from->pipe->held) {
 		relay_pipe_give(relay->pool, from->pipe);
@@ -354,7 +136,7 @@ static enum reason hidden_failure(struct relay_side *side, enum relay_end at)
 
 	if (getsockopt(side->io.fd, SOL_SOCKET, SO_ERROR, &error, &len))
 		error = errno;
-	return error ? failure(at, error) : REASON_NONE;
+	return error ? relay_failure(at, error) : REASON_NONE;
 }
 
 /* A busy relay takes its place in the queue anew once a second, not with
@@ -371,7 +153,7 @@ static void note_activity(struct relay *relay)
 static void ready(struct relay *relay, enum relay_end at, unsigned events)
 {
 	struct relay_side *side = &relay->side[at];
-	struct relay_side *peer = other(relay, at);
+	struct relay_side *peer = relay_other(relay, at);
 	enum reason why = REASON_NONE;
 
 	note_activity(relay);
@@ -470,7 +252,7 @@ int relay_pool_init(struct relay_pool *pool, struct loop *loop,
 		    unsigned most_pipes, uint64_t idle_ms)
 {
 	*pool = (struct relay_pool){ .loop = loop, .most_pipes = most_pipes };
-	pool->scratch = malloc(SCRATCH_LEN);
+	pool->scratch = malloc(RELAY_SCRATCH_LEN);
 	if (!pool->scratch)
 		return ERR_MEMORY;
 	tick_queue_init(&pool->idle, idle_span(idle_ms));

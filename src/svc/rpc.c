@@ -17,7 +17,7 @@
 #include "rpc_log.h"
 #include "rpc_priv.h"
 
-static void set_state(struct rpc_conn *conn, enum rpc_state state)
+void rpc_set_state(struct rpc_conn *conn, enum rpc_state state)
 {
 	struct svc_rpc *svc = conn->svc;
 
@@ -56,7 +56,7 @@ static void give_conn(struct rpc_conn *conn)
 {
 	struct svc_rpc *svc = conn->svc;
 
-	set_state(conn, RPC_ENDED);
+	rpc_set_state(conn, RPC_ENDED);
 	pool_give(svc->conns, conn);
 	atomic_fetch_sub(&svc->shared->connections, 1);
 }
@@ -72,7 +72,7 @@ static void refuse(struct rpc_conn *conn, const char *server,
 	give_conn(conn);
 }
 
-static void refuse_routed(struct rpc_conn *conn, enum reason reason)
+void rpc_refuse_routed(struct rpc_conn *conn, enum reason reason)
 {
 	struct svc_rpc *svc = conn->svc;
 	char name[CONF_NAME_MAX];
@@ -119,11 +119,11 @@ static void settle_fired(struct loop_timer *timer)
 			return;
 		}
 		relay_keepalive(&conn->relay, svc->conf->rpc.keepalive_ms);
-		set_state(conn, RPC_SETTLED);
+		rpc_set_state(conn, RPC_SETTLED);
 	}
 }
 
-static void begin_relay(struct rpc_conn *conn)
+void rpc_begin_relay(struct rpc_conn *conn)
 {
 	struct svc_rpc *svc = conn->svc;
 	enum reason reason = route_confirm(&svc->shared->router, &conn->route);
@@ -138,133 +138,14 @@ static void begin_relay(struct rpc_conn *conn)
 	if (reason) {
 		loop_forget(svc->loop, conn->dial.io);
 		relay_close_reset(conn->dial.io->fd);
-		refuse_routed(conn, reason);
+		rpc_refuse_routed(conn, reason);
 		return;
 	}
 	conn->opened_ms = loop_now_ms(svc->loop);
 	if (list_is_empty(&svc->state[RPC_YOUNG]))
 		loop_timer_set(svc->loop, &svc->settle, RPC_SETTLE_MS);
-	set_state(conn, RPC_YOUNG);
+	rpc_set_state(conn, RPC_YOUNG);
 	rpc_log_open(conn);
-}
-
-static void server_ready(struct loop_io *io, unsigned events)
-{
-	struct rpc_conn *conn =
-		list_entry(io, struct rpc_conn, relay.side[RELAY_SERVER].io);
-
-	dial_event(&conn->dial, events);
-}
-
-static void dial_done(struct dial *dial, enum reason reason);
-
-static enum reason start_dial(struct rpc_conn *conn)
-{
-	struct svc_rpc *svc = conn->svc;
-	struct route *route = &conn->route;
-	struct loop_io *io = &conn->relay.side[RELAY_SERVER].io;
-	struct endpoint to = { .addr = route->res.server->address,
-			       .port = route->port };
-
-	conn->server = route->res.server;
-	io->ready = server_ready;
-	conn->dial.done = dial_done;
-	return dial_start(&svc->dialer, &conn->dial, io, &to,
-			  affinity_source(svc->shared->router.affinity,
-					  &route->res, to.addr.family));
-}
-
-static void wait_to_look_again(struct rpc_conn *conn, enum reason cause)
-{
-	struct svc_rpc *svc = conn->svc;
-
-	conn->cause = cause;
-	conn->has_waited = true;
-	if (list_is_empty(&svc->waiting.head))
-		loop_timer_set(svc->loop, &svc->look_again, RPC_LOOK_AGAIN_MS);
-	tick_entry_init(&conn->relay.idle);
-	tick_queue_renew(&svc->waiting, &conn->relay.idle,
-			 loop_now_ms(svc->loop));
-	set_state(conn, RPC_WAITING);
-}
-
-/* Blame who is to blame; REASON_NONE: dial the next server. */
-static enum reason note_failure(struct rpc_conn *conn, enum reason cause)
-{
-	struct svc_rpc *svc = conn->svc;
-	struct server *failed = conn->route.res.server;
-	unsigned slot = failed->slot;
-	char name[CONF_NAME_MAX];
-	enum reason reason;
-
-	/* Once the route lets go of it, its slot may be reused. */
-	memcpy(name, failed->name, sizeof(name));
-	reason = route_failed(&svc->shared->router, &conn->route, cause,
-			      loop_now_ms(svc->loop));
-	rpc_log_failure(conn, name, cause, reason);
-	if (cause == REASON_CONNECT_REFUSED &&
-	    conn->route.kind == ROUTE_DYNAMIC)
-		svc->shared->ask_again(svc->shared->ctx, slot);
-	return reason;
-}
-
-/* Dial, and dial the next server where a failure is known at once. */
-static void dial_or_refuse(struct rpc_conn *conn, enum reason reason)
-{
-	while (reason || (reason = start_dial(conn))) {
-		enum reason cause = reason;
-
-		reason = note_failure(conn, cause);
-		if (!reason)
-			continue;
-		if (conn->route.is_busy && !conn->has_waited)
-			wait_to_look_again(conn, cause);
-		else
-			refuse_routed(conn, reason);
-		return;
-	}
-}
-
-static void look_again(struct rpc_conn *conn)
-{
-	struct svc_rpc *svc = conn->svc;
-	struct server *failed = conn->route.res.server;
-	char name[CONF_NAME_MAX];
-	enum reason reason;
-
-	memcpy(name, failed->name, sizeof(name));
-	reason = route_look_again(&svc->shared->router, &conn->route,
-				  conn->cause, loop_now_ms(svc->loop));
-	rpc_log_failure(conn, name, conn->cause, reason);
-	if (reason) {
-		refuse_routed(conn, reason);
-		return;
-	}
-	set_state(conn, RPC_CONNECTING);
-	dial_or_refuse(conn, REASON_NONE);
-}
-
-static void look_again_fired(struct loop_timer *timer)
-{
-	struct svc_rpc *svc = list_entry(timer, struct svc_rpc, look_again);
-	uint64_t now = loop_now_ms(svc->loop), next;
-	struct tick_entry *entry;
-
-	while ((entry = tick_queue_take(&svc->waiting, now)))
-		look_again(list_entry(entry, struct rpc_conn, relay.idle));
-	next = tick_queue_next(&svc->waiting);
-	if (next != TICK_NEVER)
-		loop_timer_set(svc->loop, timer, next - now);
-}
-
-static void dial_done(struct dial *dial, enum reason reason)
-{
-	struct rpc_conn *conn = list_entry(dial, struct rpc_conn, dial);
-
-	if (reason)
-		dial_or_refuse(conn, reason);
-	else
-		begin_relay(conn);
 }
 
 static enum route_kind kind_of(const struct conf *conf, uint16_t port)
@@ -295,8 +176,8 @@ static void serve(struct rpc_conn *conn, uint16_t port)
 	}
 	if (conn->route.moved_for)
 		rpc_log_moved(conn);
-	set_state(conn, RPC_CONNECTING);
-	dial_or_refuse(conn, REASON_NONE);
+	rpc_set_state(conn, RPC_CONNECTING);
+	rpc_dial(conn, REASON_NONE);
 }
 
 void rpc_take(struct svc_rpc *svc, int fd, const struct endpoint *client,
@@ -364,7 +245,7 @@ void svc_rpc_reset(struct svc_rpc *svc, uint64_t slots, enum reason reason)
 
 		if (server_bit(conn->server) & slots) {
 			dial_cancel(&conn->dial);
-			refuse_routed(conn, reason);
+			rpc_refuse_routed(conn, reason);
 		}
 	}
 	list_each_safe (node, spare, &svc->state[RPC_WAITING]) {
@@ -372,7 +253,7 @@ void svc_rpc_reset(struct svc_rpc *svc, uint64_t slots, enum reason reason)
 
 		if (server_bit(conn->server) & slots) {
 			tick_entry_cancel(&conn->relay.idle);
-			refuse_routed(conn, reason);
+			rpc_refuse_routed(conn, reason);
 		}
 	}
 }
@@ -417,7 +298,7 @@ static int init_parts(struct svc_rpc *svc, const struct svc_rpc_config *config)
 		return -errno;
 	dialer_init(&svc->dialer, svc->loop, conf->balancer.connect_timeout_ms);
 	svc->settle.fire = settle_fired;
-	svc->look_again.fire = look_again_fired;
+	svc->look_again.fire = rpc_look_again_fired;
 	tick_queue_init(&svc->waiting, RPC_LOOK_AGAIN_MS);
 	return relay_pool_init(&svc->relays, svc->loop, config->most_pipes,
 			       conf->rpc.idle_timeout_ms);

@@ -80,6 +80,17 @@ struct svc_rpc {
 /* rpc.c: a connection that was accepted; <fd> is taken. */
 void rpc_take(struct svc_rpc *svc, int fd, const struct endpoint *client,
 	      uint16_t port);
+/* rpc.c: the only place where a connection changes its state. */
+void rpc_set_state(struct rpc_conn *conn, enum rpc_state state);
+/* rpc.c: the end of a connection whose route is held; nothing is dialled. */
+void rpc_refuse_routed(struct rpc_conn *conn, enum reason reason);
+/* rpc.c: the server was reached. */
+void rpc_begin_relay(struct rpc_conn *conn);
+/* rpc_dial.c: dial where the route leads (<reason>: that failed already),
+ * and the next server where a failure is known at once. */
+void rpc_dial(struct rpc_conn *conn, enum reason reason);
+/* rpc_dial.c: those that wait have waited. */
+void rpc_look_again_fired(struct loop_timer *timer);
 /* rpc_accept.c: stop accepting anywhere. */
 void rpc_drop_listeners(struct svc_rpc *svc);
 
