@@ -89,9 +89,7 @@ struct relay {
 MUST_CHECK enum reason relay_start(struct relay_pool *pool, struct relay *relay,
 				   int client_fd, unsigned events);
 /* TCP keep-alive probes on both sides after <keepalive_ms> of silence; 0 =
- * none. Octets that a peer does not acknowledge, or has no room for, in the
- * time in which the probes would find it dead end the connection too. Costs
- * calls to the kernel: for connections that stay. */
+ * none. Costs calls to the kernel: for connections that stay. */
 void relay_keepalive(struct relay *relay, uint64_t keepalive_ms);
 /* End it: reset both sides, then <ended> with <reason>. */
 void relay_reset(struct relay *relay, enum reason reason);

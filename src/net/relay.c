@@ -41,17 +41,12 @@ static void set_option(int fd, int level, int name, int value)
 void relay_keepalive(struct relay *relay, uint64_t keepalive_ms)
 {
 	int idle_s = (int)((keepalive_ms + 999) / 1000);
-	/* No probe is sent while octets wait for their acknowledgement, or
-	 * for room: they have as long as the probes would take. */
-	int unheard_ms =
-		keepalive_ms ? (idle_s + PROBES * PROBE_APART_S) * 1000 : 0;
 	unsigned i;
 
 	for (i = 0; i < 2; i++) {
 		int fd = relay->side[i].io.fd;
 
 		set_option(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive_ms != 0);
-		set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, unheard_ms);
 		if (!keepalive_ms)
 			continue;
 		set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s);
@@ -88,8 +83,7 @@ static void pass_end(struct relay_side *from, struct relay_side *to)
 {
 	if (from->pipe || to->is_finished || from->kept)
 		return;
-	/* If both directions are over the close that follows says so. */
-	if (!from->is_finished)
+	if (!to->has_ended)
 		(void)!shutdown(to->io.fd, SHUT_WR);
 	to->is_finished = true;
 }

@@ -428,31 +428,6 @@ static void relay_ends_a_stream_after_its_last_octet(void **state)
 	finish(&play);
 }
 
-/* A side that has said its last word, much of which is not read yet, hears
- * the other's end now and not after it. */
-static void relay_passes_an_end_while_the_other_stream_is_stuck(void **state)
-{
-	static uint8_t room[8];
-	struct play play;
-	size_t filled;
-
-	(void)state;
-	begin(&play, 0, TICK_NEVER);
-	filled = fill(&play, play.server);
-	shutdown(play.server, SHUT_WR);
-	fake_loop_settle(play.loop);
-	assert_int_equal(tcp_read(play.server, room, 8), -EAGAIN);
-	shutdown(play.client, SHUT_WR);
-	fake_loop_settle(play.loop);
-	assert_int_equal(tcp_read(play.server, room, 8), 0);
-	assert_false(play.has_ended);
-	assert_int_equal(empty(&play, play.client), filled);
-	assert_int_equal(tcp_read(play.client, room, 8), 0);
-	assert_true(play.has_ended);
-	assert_int_equal(play.why, REASON_CLIENT_CLOSED);
-	finish(&play);
-}
-
 static void relay_resets_both_sides_when_idle_too_long(void **state)
 {
 	struct play play;
@@ -600,20 +575,12 @@ static void relay_keepalive_holds_for_both_sides_and_can_be_taken_back(
 
 		assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
 		assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 601);
-		/* Until the last probe would have gone unanswered. */
-		assert_int_equal(
-			option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT),
-			1000 * (601 + option(fd, IPPROTO_TCP, TCP_KEEPCNT) *
-					      option(fd, IPPROTO_TCP,
-						     TCP_KEEPINTVL)));
 	}
 	relay_keepalive(&play.relay, 0);
-	for (i = 0; i < 2; i++) {
-		int fd = play.relay.side[i].io.fd;
-
-		assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
-		assert_int_equal(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
-	}
+	for (i = 0; i < 2; i++)
+		assert_int_equal(option(play.relay.side[i].io.fd, SOL_SOCKET,
+					SO_KEEPALIVE),
+				 0);
 	finish(&play);
 }
 
@@ -639,8 +606,6 @@ int main(void)
 			relay_that_ends_with_octets_in_a_pipe_leaks_none),
 		cmocka_unit_test(relay_ends_a_stream_after_its_last_octet),
 		cmocka_unit_test(relay_resets_both_sides_when_idle_too_long),
-		cmocka_unit_test(
-			relay_passes_an_end_while_the_other_stream_is_stuck),
 		cmocka_unit_test(
 			relay_is_never_idle_too_early_nor_much_too_late),
 		cmocka_unit_test(
