@@ -117,15 +117,20 @@ class Process:
         self.family = combination.family
         self.folder = folder
         self.log = os.path.join(folder, self.kind + ".log")
-        self.conf = os.path.join(folder, self.kind + ".conf")
+        # where a balancer that is nobody may read it again, whoever's
+        # folder the source tree is in
+        self.conf = os.path.join(self.lab.folder, self.kind + ".conf")
         self.combination = combination
         self.configure()
         self.launch()
 
     def configure(self, draining=None):
         """Write the configuration; one server's state may be drain."""
-        with open(self.conf, "w") as file:
-            file.write(self.configuration(self.combination, draining))
+        text = self.configuration(self.combination, draining)
+        for path in (self.conf, os.path.join(self.folder,
+                                             self.kind + ".conf")):
+            with open(path, "w") as file:
+                file.write(text)
 
     def launch(self):
         self.process = self.lab.start(NODE, self.argv(), self.log)
