@@ -13,6 +13,10 @@
  *
  * The end of one side's stream is passed on when all its octets are (half
  * close); a reset on one side becomes a reset on the other.
+ *
+ * A direction may be looked at: what was read is shown to its owner, who may
+ * change it in place and hold back its end until more has come. Such a
+ * direction is copied, never spliced.
  */
 #ifndef NET_RELAY_H
 #define NET_RELAY_H
@@ -20,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "base/tick.h"
 #include "core/reason.h"
 #include "net/loop.h"
@@ -31,6 +36,7 @@ struct relay_pipe;
 struct relay_pool {
 	struct loop *loop; /* borrowed */
 	uint8_t *scratch;
+	size_t held_back; /* octets, of all relays */
 	struct relay_pipe *pipe; /* pipes not in use */
 	unsigned npipes;	 /* made, in use or not */
 	unsigned most_pipes;
@@ -53,6 +59,21 @@ void relay_pool_set_idle(struct relay_pool *pool, uint64_t idle_ms);
 
 enum relay_end { RELAY_CLIENT, RELAY_SERVER };
 
+#define RELAY_HELD_MAX	   (256 * 1024)	      /* of one direction */
+#define RELAY_HELD_ALL_MAX (32 * 1024 * 1024) /* of a pool's relays */
+
+/* What is to be done with octets that were looked at. */
+struct relay_look {
+	/* How many of them go on now; the rest is held back and shown again,
+	 * in front of what comes next. All of them, unless changed. */
+	size_t pass;
+	/* Written to where they came from; borrowed until the look returns.
+	 * Only with <end>. */
+	struct bytes answer;
+	enum reason end; /* not REASON_NONE: the relay ends, nothing passes */
+	bool is_last;	 /* this direction is not looked at any more */
+};
+
 /* One socket, and what came from it. */
 struct relay_side {
 	struct loop_io io;	 /* fd: owned by the relay from its start */
@@ -64,6 +85,10 @@ struct relay_side {
 	bool has_ended;		 /* end of stream was read */
 	bool is_blocked;	 /* the last write to here was short */
 	bool is_finished;	 /* our end of stream was sent to here */
+	bool is_looked_at;	 /* relay->look sees what comes from here */
+	bool is_bulk_blind;	 /* … until it comes in bulk */
+	bool must_look;		 /* once more at what is held back */
+	bool is_told;		 /* an answer was sent: end without a reset */
 	uint8_t full_reads;	 /* in a row: time to splice? */
 };
 
@@ -72,6 +97,13 @@ struct relay {
 	struct relay_pool *pool;
 	struct tick_entry idle;
 	enum relay_end first_end; /* who ended first */
+	/*
+	 * Sees what came from <from> where side[from].is_looked_at; <at> may
+	 * be changed. Must not end the relay. At the end of the stream what
+	 * was held back goes on unseen.
+	 */
+	void (*look)(struct relay *relay, enum relay_end from, uint8_t *at,
+		     size_t len, struct relay_look *out);
 	/* One side's stream has ended, the relay goes on for the other's.
 	 * Called at most once; must not end the relay. */
 	void (*ending)(struct relay *relay);
@@ -81,13 +113,17 @@ struct relay {
 };
 
 /*
- * Relay from now on. <relay> is zero but for <ended> and the server's io,
+ * Relay from now on. <relay> is zero but for its callbacks, what is looked at
+ * and the server's io,
  * whose fd is connected and watched by edge; <events> came with the connect.
  * REASON_NONE; REASON_NO_MEMORY if the kernel refused to watch the client:
  * nothing was taken, both descriptors are still the caller's.
  */
 MUST_CHECK enum reason relay_start(struct relay_pool *pool, struct relay *relay,
 				   int client_fd, unsigned events);
+/* What is held back may go on now: have it looked at again, soon. Nothing
+ * happens where nothing is. */
+void relay_look_again(struct relay *relay, enum relay_end from);
 /* TCP keep-alive probes on both sides after <keepalive_ms> of silence; 0 =
  * none. Costs calls to the kernel: for connections that stay. */
 void relay_keepalive(struct relay *relay, uint64_t keepalive_ms);

@@ -65,7 +65,7 @@ static void end(struct relay *relay, enum reason reason, bool is_clean)
 
 		relay_drop_kept(relay->pool, side);
 		loop_forget(relay->pool->loop, &side->io);
-		if (is_clean)
+		if (is_clean || side->is_told)
 			close(side->io.fd);
 		else
 			relay_close_reset(side->io.fd);
@@ -76,6 +76,16 @@ static void end(struct relay *relay, enum reason reason, bool is_clean)
 void relay_reset(struct relay *relay, enum reason reason)
 {
 	end(relay, reason, false);
+}
+
+void relay_look_again(struct relay *relay, enum relay_end from)
+{
+	struct relay_side *side = &relay->side[from];
+
+	if (!side->kept)
+		return;
+	side->must_look = true;
+	loop_again(relay->pool->loop, &side->io);
 }
 
 /* Everything that came from <from> has been passed on. */
@@ -246,7 +256,7 @@ int relay_pool_init(struct relay_pool *pool, struct loop *loop,
 		    unsigned most_pipes, uint64_t idle_ms)
 {
 	*pool = (struct relay_pool){ .loop = loop, .most_pipes = most_pipes };
-	pool->scratch = malloc(RELAY_SCRATCH_LEN);
+	pool->scratch = malloc(RELAY_HELD_MAX + RELAY_SCRATCH_LEN);
 	if (!pool->scratch)
 		return ERR_MEMORY;
 	tick_queue_init(&pool->idle, idle_span(idle_ms));

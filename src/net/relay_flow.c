@@ -17,16 +17,30 @@
 #define FULL_READS   2		 /* in a row before a flow is spliced */
 #define WORTH_SPLICE (16 * 1024) /* octets in a turn; below it copy again */
 
-/* What the other side would not take yet. */
+/* What was read and has not been written: octets that the other side would not
+ * take yet, then octets that are held back. at <= pass <= len. */
 struct relay_kept {
-	size_t at, len;
+	size_t at;   /* of the first to be written */
+	size_t pass; /* of the first that is held back */
+	size_t len;
 	uint8_t octet[];
 };
 
-void relay_drop_kept(struct relay_pool *pool, struct relay_side *side)
+static size_t held_back(const struct relay_side *side)
 {
+	return side->kept ? side->kept->len - side->kept->pass : 0;
+}
+
+static void free_kept(struct relay_pool *pool, struct relay_side *side)
+{
+	pool->held_back -= held_back(side);
 	free(side->kept);
 	side->kept = NULL;
+}
+
+void relay_drop_kept(struct relay_pool *pool, struct relay_side *side)
+{
+	free_kept(pool, side);
 	if (side->pipe)
 		relay_pipe_give(pool, side->pipe);
 	side->pipe = NULL;
@@ -84,16 +98,25 @@ static size_t send_some(struct relay *relay, struct relay_side *to,
 	return (size_t)n;
 }
 
-static enum reason keep(struct relay_side *from, const uint8_t *at, size_t len)
+/* Of <len> octets the first <pass> are to be written, the rest is held back. */
+static enum reason keep(struct relay_pool *pool, struct relay_side *from,
+			const uint8_t *at, size_t pass, size_t len)
 {
-	struct relay_kept *kept = malloc(sizeof(*kept) + len);
+	size_t held = len - pass;
+	struct relay_kept *kept;
 
+	if (held > RELAY_HELD_MAX ||
+	    pool->held_back + held > RELAY_HELD_ALL_MAX)
+		return REASON_NO_MEMORY;
+	kept = malloc(sizeof(*kept) + len);
 	if (!kept)
 		return REASON_NO_MEMORY;
 	kept->at = 0;
+	kept->pass = pass;
 	kept->len = len;
 	memcpy(kept->octet, at, len);
 	from->kept = kept;
+	pool->held_back += held;
 	return REASON_NONE;
 }
 
@@ -104,11 +127,9 @@ static enum reason flush_kept(struct relay *relay, struct relay_side *from,
 	enum reason why = REASON_NONE;
 
 	kept->at += send_some(relay, to, kept->octet + kept->at,
-			      kept->len - kept->at, &why);
-	if (kept->at == kept->len) {
-		free(kept);
-		from->kept = NULL;
-	}
+			      kept->pass - kept->at, &why);
+	if (kept->at == kept->len)
+		free_kept(relay->pool, from);
 	return why;
 }
 
@@ -137,6 +158,9 @@ static void note_end(struct relay *relay, struct relay_side *from)
 	}
 	from->has_ended = true;
 	from->may_read = false;
+	relay->pool->held_back -= held_back(from);
+	if (from->kept)
+		from->kept->pass = from->kept->len;
 }
 
 /* A read of <n> octets out of <room>: what it says about the next. */
@@ -158,24 +182,86 @@ static enum reason note_read(struct relay *relay, struct relay_side *from,
 	return REASON_NONE;
 }
 
-static enum reason copy(struct relay *relay, struct relay_side *from,
-			struct relay_side *to)
+/* Write the first <pass> octets of the scratch buffer, keep what is left. */
+static enum reason pass_on(struct relay *relay, struct relay_side *from,
+			   struct relay_side *to, size_t pass, size_t len)
 {
-	uint8_t *scratch = relay->pool->scratch;
-	ssize_t n = receive_now(from->io.fd, scratch, RELAY_SCRATCH_LEN);
-	enum reason why = note_read(relay, from, n, RELAY_SCRATCH_LEN);
-	size_t taken;
+	const uint8_t *scratch = relay->pool->scratch;
+	enum reason why = REASON_NONE;
+	size_t taken = 0;
 
-	if (why || n <= 0)
+	if (pass)
+		taken = send_some(relay, to, scratch, pass, &why);
+	if (why || taken == len)
 		return why;
+	return keep(relay->pool, from, scratch + taken, pass - taken,
+		    len - taken);
+}
+
+/* Have <len> octets of the scratch buffer looked at, and do what was said. */
+static enum reason look(struct relay *relay, struct relay_side *from,
+			struct relay_side *to, size_t len)
+{
+	struct relay_look said = { .pass = len };
+
+	relay->look(relay, relay_which(relay, from), relay->pool->scratch, len,
+		    &said);
+	if (said.end) {
+		from->is_told = said.answer.len != 0;
+		if (from->is_told)
+			(void)!send_now(from->io.fd, said.answer.at,
+					said.answer.len);
+		return said.end;
+	}
+	if (said.is_last)
+		from->is_looked_at = false;
+	return pass_on(relay, from, to, said.pass, len);
+}
+
+/* Move what is held back to the front of the scratch buffer; how much. */
+static size_t take_held(struct relay_pool *pool, struct relay_side *from)
+{
+	size_t held = held_back(from);
+
+	if (held)
+		memcpy(pool->scratch, from->kept->octet + from->kept->pass,
+		       held);
+	free_kept(pool, from);
+	return held;
+}
+
+static void note_bulk(struct relay_side *from, size_t n)
+{
 	if (n < RELAY_SCRATCH_LEN)
 		from->full_reads = 0;
 	else if (from->full_reads < FULL_READS)
 		from->full_reads++;
-	taken = send_some(relay, to, scratch, (size_t)n, &why);
-	if (why || taken == (size_t)n)
+}
+
+/* A new read goes behind what is held back. */
+static enum reason copy(struct relay *relay, struct relay_side *from,
+			struct relay_side *to)
+{
+	uint8_t *scratch = relay->pool->scratch;
+	size_t held = held_back(from);
+	ssize_t n =
+		receive_now(from->io.fd, scratch + held, RELAY_SCRATCH_LEN);
+	enum reason why = note_read(relay, from, n, RELAY_SCRATCH_LEN);
+
+	if (why || n <= 0)
 		return why;
-	return keep(from, scratch + taken, (size_t)n - taken);
+	note_bulk(from, (size_t)n);
+	if (!from->is_looked_at && !held)
+		return pass_on(relay, from, to, (size_t)n, (size_t)n);
+	take_held(relay->pool, from);
+	return look(relay, from, to, held + (size_t)n);
+}
+
+static enum reason look_once_more(struct relay *relay, struct relay_side *from,
+				  struct relay_side *to)
+{
+	from->must_look = false;
+	return look(relay, from, to, take_held(relay->pool, from));
 }
 
 static enum reason splice_in(struct relay *relay, struct relay_side *from,
@@ -196,19 +282,37 @@ static enum reason splice_in(struct relay *relay, struct relay_side *from,
 	return flush_pipe(relay, from, to);
 }
 
+static bool has_to_write(const struct relay_side *from)
+{
+	return from->kept && from->kept->at < from->kept->pass;
+}
+
 bool relay_holds(const struct relay_side *from)
 {
-	return from->kept || (from->pipe && from->pipe->held);
+	return has_to_write(from) || (from->pipe && from->pipe->held) ||
+	       (from->must_look && from->kept);
+}
+
+/* In bulk, and nobody needs to see it. */
+static bool is_to_splice(struct relay_side *from)
+{
+	if (from->full_reads < FULL_READS || held_back(from))
+		return false;
+	if (from->is_looked_at && from->is_bulk_blind)
+		from->is_looked_at = false;
+	return !from->is_looked_at;
 }
 
 enum reason relay_step(struct relay *relay, struct relay_side *from,
 		       struct relay_side *to)
 {
-	if (from->kept)
+	if (has_to_write(from))
 		return flush_kept(relay, from, to);
 	if (from->pipe && from->pipe->held)
 		return flush_pipe(relay, from, to);
-	if (!from->pipe && from->full_reads >= FULL_READS)
+	if (from->must_look && from->kept)
+		return look_once_more(relay, from, to);
+	if (!from->pipe && is_to_splice(from))
 		from->pipe = relay_pipe_take(relay->pool);
 	if (from->pipe && from->full_reads < FULL_READS) {
 		relay_pipe_give(relay->pool, from->pipe);
