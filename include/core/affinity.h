@@ -24,6 +24,9 @@
  * move see it: <moves> counts, and who comes late with an old count is
  * told the new server instead of moving it again.
  *
+ * A shared address stands for many clients: where virtual ports tell them
+ * apart each of its connections has a private binding, as with key = none.
+ *
  * The table alone counts server->bindings (one a binding) and
  * server->connections (one a reservation, on the server where it goes), so
  * that a reservation keeps its server's slot (array.h).
@@ -112,6 +115,14 @@ const struct addr *affinity_source(const struct affinity *affinity,
 				   const struct reservation *res,
 				   uint8_t family);
 
+/* Who a client is to the tables of leases and association groups: as its
+ * binding's key, but a client without one is its address. */
+struct addr affinity_name(struct affinity *affinity, const struct addr *client);
+/* Does each connection of this client stand for itself: is the address a
+ * shared one that virtual ports divide, or the key none? */
+bool affinity_is_private(struct affinity *affinity, const struct addr *client);
+/* The same for shared addresses alone. */
+bool affinity_is_shared(struct affinity *affinity, const struct addr *client);
 /* Has the client a binding, with connections or without? (who may still
  * open connections while the balancer stops) */
 bool affinity_is_bound(struct affinity *affinity, const struct addr *client,

@@ -140,7 +140,8 @@ struct conf_affinity {
 struct conf_rpc {
 	enum conf_ports ports;
 	uint16_t range_first, range_last;
-	uint16_t virtual_first, virtual_last;
+	uint16_t virtual_first, virtual_last; /* the range, unless given */
+	bool has_virtual;		      /* they were given */
 	uint16_t mailbox_port;	    /* static; 0 = not given */
 	uint16_t address_book_port; /* static; 0 = not given */
 	struct portset exclude;
@@ -247,6 +248,8 @@ int conf_find_server(const struct conf *conf, const char *name) PURE;
 /* May clients use that interface? Minor versions do not count. */
 bool conf_takes(const struct conf_rpc *rpc,
 		const struct syntax *interface) PURE;
+/* Does each server's port have a port of its own on the VIP? */
+bool conf_has_virtual_ports(const struct conf_rpc *rpc) PURE;
 /* Names and lists of names, which own their text. */
 void conf_names_clear(struct conf_names *names);
 bool conf_names_have(const struct conf_names *names, const char *name) PURE;

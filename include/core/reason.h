@@ -30,6 +30,7 @@ enum reason {
 	REASON_NO_SERVER,	    /* no-server: none may be chosen */
 	REASON_STALE_PORT,	    /* stale-port: another server's port */
 	REASON_PORT_SERVER_DOWN,    /* port-server-down */
+	REASON_GROUP_GONE,	    /* group-gone: its issuer is not there */
 	REASON_SOURCE_NOT_LOCAL,    /* source-not-local: on no interface here */
 	REASON_SOURCE_EXHAUSTED,    /* source-exhausted */
 	REASON_BINDING_MOVED,	    /* binding-moved: while this one dialled */
@@ -40,6 +41,10 @@ enum reason {
 	REASON_NO_DESCRIPTORS,	/* no-descriptors */
 	REASON_NO_MEMORY,	/* no-memory */
 	REASON_NOT_ADMITTED,	/* not-admitted */
+	REASON_NO_LEASE,	/* no-lease: was not told of the port */
+	REASON_LEASE_EXPIRED,	/* lease-expired: long ago */
+	REASON_NO_BIND,		/* no-bind: said nothing to choose by */
+	REASON_NOT_RPC,		/* not-rpc: something else was sent */
 	REASON_COUNT
 };
 

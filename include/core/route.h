@@ -2,16 +2,23 @@
  * route.h - which server and which of its ports a new connection gets.
  *
  * Layer: core (pure).
- * The rules, in order, for a connection to <port>:
+ * A port of the range *means* a server and an interface there: by the
+ * client's lease, else by the table of virtual ports, else, where ports keep
+ * their numbers, all servers that announce it. The rules, in order, for a
+ * connection to <port>:
  *	135, static and service ports: the client's server, or the method's
- *	choice; the same port there.
- *	a port of the dynamic range that nobody announces: not-admitted,
- *	whatever let the connection in; with admit = any as before.
- *	an announced port of a client with a binding: its server; the same
- *	port if that server announces it, else the server's port for the same
- *	interface, else stale-port.
- *	an announced port of a client without: one of the servers that announce
- *	it and may take a client; port-server-down if none may.
+ *	choice; the same port there. A private client (shared address, or
+ *	key = none) whose bind names an association group gets its issuer.
+ *	a port of the range that means nothing: not-admitted, whatever let the
+ *	connection in; with admit = any the same port of the client's server.
+ *	admit = leased and no lease: no-lease, or lease-expired.
+ *	a private client: the server that the port means; port-server-down if
+ *	that may not be chosen.
+ *	a client with a binding: its server. If that is the port's, the port's
+ *	real one, else the port on which it gives the same interface, else
+ *	stale-port.
+ *	a client without: the port's server, which becomes the binding;
+ *	port-server-down if it may not be chosen.
  * A client whose server no longer serves it moves first; the port then
  * stands for what the server that it left had there.
  */
@@ -23,11 +30,16 @@
 
 #include "core/affinity.h"
 #include "core/announced.h"
+#include "core/group.h"
+#include "core/lease.h"
+#include "core/portmap.h"
 #include "core/reason.h"
+#include "core/run.h"
 #include "core/sched.h"
 
 enum route_kind {
-	ROUTE_FIXED,   /* 135, a static port, a service's port */
+	ROUTE_MAPPER,  /* 135 */
+	ROUTE_FIXED,   /* a static port, a service's port */
 	ROUTE_DYNAMIC, /* a port of the range */
 };
 
@@ -36,19 +48,37 @@ struct router {
 	struct sched *sched;
 	struct affinity *affinity;
 	struct announced *announced;
-	/* The configuration says admit = any; a reload may change it while
-	 * workers read it. */
+	struct leases *leases;
+	struct portmap *portmap;
+	struct groups *groups;
+	struct runs *runs; /* of shared addresses */
+	/* From the configuration; a reload may change them while workers
+	 * read them. */
 	_Atomic bool admits_any;
+	_Atomic bool has_virtual_ports;
+	/* A client needs a lease (admit = leased), but not before
+	 * <lenient_until_ms>: after a start that knew of none. */
+	_Atomic bool wants_lease;
+	_Atomic uint64_t lenient_until_ms;
+};
+
+/* What a port of the range means. */
+struct route_port {
+	uint64_t owners; /* the servers whose it is; 0: nobody's */
+	bool is_one;	 /* of one server and interface, as <at> says */
+	struct vport at;
 };
 
 struct route {
 	struct reservation res;
-	uint64_t tried;	 /* servers that failed for this connection */
-	uint64_t owners; /* whose port <dialled> is; 0: it is the same on all */
+	struct addr name; /* of the client, for leases and groups */
+	uint64_t tried;	  /* servers that failed for this connection */
+	struct route_port meant;
 	enum route_kind kind;
 	uint16_t dialled; /* by the client */
 	uint16_t port;	  /* of the server */
-	const char *why;  /* "bound", "new", "moved": for the log */
+	bool has_lease;	  /* held until route_end() */
+	const char *why;  /* "bound", "new", "moved", …: for the log */
 	/* Of the last route_failed(), for the log: the server's port, and for
 	 * how long the failure set the server aside (0: it did not). */
 	uint16_t failed_port;
@@ -56,28 +86,45 @@ struct route {
 	bool is_busy; /* not moved: it had live connections there */
 	/* route_confirm() ended a set-aside, for the log. */
 	bool is_aside_over;
-	/* route_begin() moved the client: from whom (its name, for the slot
-	 * may be another's by now) and why; REASON_NONE: it did not. */
-	enum reason moved_for;
-	char left[CONF_NAME_MAX];
 };
 
-/* Reserve and decide. REASON_NONE: route->res.server and route->port are to
- * be dialled and route_end() is owed; else why not, and nothing is held. */
+/* route_begin() moved the client: from whom (its name, for the slot may be
+ * another's by now) and why; REASON_NONE: it did not. */
+struct route_move {
+	enum reason why;
+	char from[CONF_NAME_MAX];
+};
+
+/* What a port of the range means to this client. */
+struct route_port route_port_of(struct router *router, const struct addr *name,
+				uint16_t port, uint64_t now_ms);
+
+/*
+ * Reserve and decide. <group>: the association group that the client's bind
+ * names, where it was read before (0: none, or not read); it decides only for
+ * private clients. <move> is always written. REASON_NONE: route->res.server and route->port are to
+ * be dialled and route_end() is owed; else why not, and nothing is held.
+ * group-gone: the issuer of the group is not there; answer with a bind_nak.
+ */
 enum reason route_begin(struct router *router, const struct addr *client,
-			enum route_kind kind, uint16_t port, uint64_t now_ms,
-			struct route *out);
+			enum route_kind kind, uint16_t port, uint32_t group,
+			uint64_t now_ms, struct route *out,
+			struct route_move *move);
 /* The dial succeeded. REASON_NONE, or binding-moved: the client's other
  * connections went to another server meanwhile, so that this one must not be
  * used; reset the client. route_end() is still owed. */
 enum reason route_confirm(struct router *router, struct route *route);
+/* The client was answered in the server's name, which was not dialled: it is
+ * bound. As route_confirm(), but the server gets no credit. */
+enum reason route_answered(struct router *router, struct route *route);
 /*
  * The dial failed for <cause>. REASON_NONE: res.server and port were set
  * anew, dial again; else the reason to reset the client with. Blames the
  * server where the failure speaks against it: connect-timeout and
  * connect-unreachable do, connect-refused does on a fixed port, nothing
  * else does, and nothing at all does on a port of the range that nobody
- * announces. No server is dialled twice. route_end() is still owed.
+ * announces. A port of the range that refused ends its leases. No server is
+ * dialled twice. route_end() is still owed.
  */
 enum reason route_failed(struct router *router, struct route *route,
 			 enum reason cause, uint64_t now_ms);

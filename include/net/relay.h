@@ -64,6 +64,8 @@ enum relay_end { RELAY_CLIENT, RELAY_SERVER };
 
 /* What is to be done with octets that were looked at. */
 struct relay_look {
+	/* How many there are now: fewer, if some were taken out. */
+	size_t len;
 	/* How many of them go on now; the rest is held back and shown again,
 	 * in front of what comes next. All of them, unless changed. */
 	size_t pass;

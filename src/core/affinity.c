@@ -34,6 +34,12 @@ struct place {
 	bool is_private;
 };
 
+static bool is_private(const struct affinity_rule *rule,
+		       const struct addr *client)
+{
+	return rule->key == CONF_KEY_NONE || affinity_rule_shares(rule, client);
+}
+
 static struct place find_place(struct affinity *affinity,
 			       const struct addr *client)
 {
@@ -41,7 +47,7 @@ static struct place find_place(struct affinity *affinity,
 
 	pthread_rwlock_rdlock(&affinity->lock);
 	place.key = affinity_key(&affinity->rule, client);
-	place.is_private = affinity->rule.key == CONF_KEY_NONE;
+	place.is_private = is_private(&affinity->rule, client);
 	pthread_rwlock_unlock(&affinity->lock);
 	place.hash = hash_sip(affinity->seed,
 			      bytes_of(&place.key, sizeof(place.key)));
@@ -302,6 +308,36 @@ const struct addr *affinity_source(const struct affinity *affinity,
 					   : &affinity->sources.at[place];
 }
 
+struct addr affinity_name(struct affinity *affinity, const struct addr *client)
+{
+	struct addr name;
+
+	pthread_rwlock_rdlock(&affinity->lock);
+	name = affinity_key(&affinity->rule, client);
+	pthread_rwlock_unlock(&affinity->lock);
+	return name;
+}
+
+bool affinity_is_private(struct affinity *affinity, const struct addr *client)
+{
+	bool is;
+
+	pthread_rwlock_rdlock(&affinity->lock);
+	is = is_private(&affinity->rule, client);
+	pthread_rwlock_unlock(&affinity->lock);
+	return is;
+}
+
+bool affinity_is_shared(struct affinity *affinity, const struct addr *client)
+{
+	bool is;
+
+	pthread_rwlock_rdlock(&affinity->lock);
+	is = affinity_rule_shares(&affinity->rule, client);
+	pthread_rwlock_unlock(&affinity->lock);
+	return is;
+}
+
 bool affinity_is_bound(struct affinity *affinity, const struct addr *client,
 		       uint64_t now_ms)
 {
@@ -364,7 +400,7 @@ struct affinity *affinity_new(const struct conf *conf,
 	affinity->sources.n = balancer->nsources;
 	memcpy(affinity->sources.at, balancer->source,
 	       balancer->nsources * sizeof(balancer->source[0]));
-	affinity_rule_init(&affinity->rule, &conf->affinity);
+	affinity_rule_init(&affinity->rule, conf);
 	affinity->timeout_ms = conf->affinity.timeout_ms;
 	if (pthread_rwlock_init(&affinity->lock, NULL) ||
 	    shards_new(conf->affinity.entries, &affinity->shard,
@@ -387,7 +423,7 @@ void affinity_free(struct affinity *affinity)
 void affinity_reconfigure(struct affinity *affinity, const struct conf *conf)
 {
 	pthread_rwlock_wrlock(&affinity->lock);
-	affinity_rule_init(&affinity->rule, &conf->affinity);
+	affinity_rule_init(&affinity->rule, conf);
 	pthread_rwlock_unlock(&affinity->lock);
 	affinity->timeout_ms = conf->affinity.timeout_ms;
 }

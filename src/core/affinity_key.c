@@ -24,9 +24,9 @@ static int by_from(const void *a, const void *b)
 
 /* An alias is cut as its client is: the machine's temporary addresses, or
  * its whole network, are the same machine as well. */
-void affinity_rule_init(struct affinity_rule *rule,
-			const struct conf_affinity *conf)
+void affinity_rule_init(struct affinity_rule *rule, const struct conf *whole)
 {
+	const struct conf_affinity *conf = &whole->affinity;
 	bool is_network = conf->key == CONF_KEY_NETWORK;
 	unsigned i;
 
@@ -39,6 +39,20 @@ void affinity_rule_init(struct affinity_rule *rule,
 		rule->alias[i].to = cut(rule, &conf->alias[i].to);
 	}
 	qsort(rule->alias, rule->naliases, sizeof(rule->alias[0]), by_from);
+	rule->nshared = conf_has_virtual_ports(&whole->rpc) ? conf->nshared : 0;
+	memcpy(rule->shared, conf->shared,
+	       rule->nshared * sizeof(rule->shared[0]));
+}
+
+bool affinity_rule_shares(const struct affinity_rule *rule,
+			  const struct addr *client)
+{
+	unsigned i;
+
+	for (i = 0; i < rule->nshared; i++)
+		if (prefix_has(&rule->shared[i], client))
+			return true;
+	return false;
 }
 
 struct addr affinity_key(const struct affinity_rule *rule,
@@ -47,7 +61,7 @@ struct addr affinity_key(const struct affinity_rule *rule,
 	struct conf_alias wanted = { 0 };
 	const struct conf_alias *alias;
 
-	if (rule->key == CONF_KEY_NONE)
+	if (rule->key == CONF_KEY_NONE || affinity_rule_shares(rule, client))
 		return *client;
 	wanted.from = cut(rule, client);
 	alias = bsearch(&wanted, rule->alias, rule->naliases,

@@ -19,11 +19,16 @@ struct affinity_rule {
 	unsigned bits4, bits6; /* of an address that count */
 	unsigned naliases;
 	struct conf_alias alias[CONF_ALIASES_MAX];
+	/* Addresses of many clients, where virtual ports divide them. */
+	unsigned nshared;
+	struct prefix shared[CONF_SHARED_MAX];
 };
 
-void affinity_rule_init(struct affinity_rule *rule,
-			const struct conf_affinity *conf);
-/* CONF_KEY_NONE: the address itself, by which only the source is chosen. */
+void affinity_rule_init(struct affinity_rule *rule, const struct conf *conf);
+bool affinity_rule_shares(const struct affinity_rule *rule,
+			  const struct addr *client);
+/* CONF_KEY_NONE and shared addresses: the address itself, by which only the
+ * source is chosen. */
 struct addr affinity_key(const struct affinity_rule *rule,
 			 const struct addr *client);
 

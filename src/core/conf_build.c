@@ -243,7 +243,9 @@ static void follow(struct build *build)
 {
 	struct conf_rpc *rpc = &build->conf->rpc;
 
-	if (!conf_origin_key(build->origin, "rpc", 0, "virtual-ports")) {
+	rpc->has_virtual =
+		conf_origin_key(build->origin, "rpc", 0, "virtual-ports") != 0;
+	if (!rpc->has_virtual) {
 		rpc->virtual_first = rpc->range_first;
 		rpc->virtual_last = rpc->range_last;
 	}

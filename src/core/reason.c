@@ -24,6 +24,7 @@ static const char *const names[REASON_COUNT] = {
 	[REASON_NO_SERVER] = "no-server",
 	[REASON_STALE_PORT] = "stale-port",
 	[REASON_PORT_SERVER_DOWN] = "port-server-down",
+	[REASON_GROUP_GONE] = "group-gone",
 	[REASON_SOURCE_NOT_LOCAL] = "source-not-local",
 	[REASON_SOURCE_EXHAUSTED] = "source-exhausted",
 	[REASON_BINDING_MOVED] = "binding-moved",
@@ -33,6 +34,10 @@ static const char *const names[REASON_COUNT] = {
 	[REASON_NO_DESCRIPTORS] = "no-descriptors",
 	[REASON_NO_MEMORY] = "no-memory",
 	[REASON_NOT_ADMITTED] = "not-admitted",
+	[REASON_NO_LEASE] = "no-lease",
+	[REASON_LEASE_EXPIRED] = "lease-expired",
+	[REASON_NO_BIND] = "no-bind",
+	[REASON_NOT_RPC] = "not-rpc",
 };
 
 const char *reason_name(enum reason reason)

@@ -12,9 +12,9 @@ struct wish {
 	struct router *router;
 	uint64_t now_ms;
 	uint64_t owners;	   /* a new binding: one of these; 0 = any */
+	bool is_group;		   /* … for they issued the client's group */
 	const struct server *from; /* whom the binding leaves */
-	enum reason why_left;	   /* noted while the slot was its own */
-	char left[CONF_NAME_MAX];
+	struct route_move move;	   /* noted while the slot was its own */
 };
 
 /* Why it no longer serves the client; it is not left else. */
@@ -37,8 +37,8 @@ static struct server *choose(void *ctx, uint64_t except, uint64_t key,
 
 	wish->from = from;
 	if (from) {
-		wish->why_left = why_left(from);
-		memcpy(wish->left, from->name, sizeof(wish->left));
+		wish->move.why = why_left(from);
+		memcpy(wish->move.from, from->name, sizeof(wish->move.from));
 	}
 	if (!from && wish->owners)
 		candidates &= wish->owners;
@@ -50,8 +50,41 @@ static enum reason why_not(int err, const struct wish *wish)
 	if (err == ERR_MEMORY)
 		return REASON_TABLE_FULL;
 	if (!wish->from && wish->owners)
-		return REASON_PORT_SERVER_DOWN;
+		return wish->is_group ? REASON_GROUP_GONE
+				      : REASON_PORT_SERVER_DOWN;
 	return REASON_NO_SERVER;
+}
+
+static struct route_port one_server(const struct vport *at)
+{
+	return (struct route_port){ .owners = UINT64_C(1) << at->slot,
+				    .is_one = true,
+				    .at = *at };
+}
+
+/* A lease comes first: it may be of a real port, which another server's
+ * virtual one has as its number. */
+struct route_port route_port_of(struct router *router, const struct addr *name,
+				uint16_t port, uint64_t now_ms)
+{
+	struct lease_target leased;
+	struct vport at;
+
+	if (lease_find(router->leases, name, port, now_ms, &leased) ==
+	    LEASE_VALID) {
+		at = (struct vport){ .slot = leased.slot,
+				     .port = leased.port,
+				     .interface = leased.interface };
+		return one_server(&at);
+	}
+	if (router->has_virtual_ports) {
+		if (portmap_at(router->portmap, port, &at))
+			return one_server(&at);
+		return (struct route_port){ 0 };
+	}
+	return (struct route_port){
+		.owners = announced_servers(router->announced, port),
+	};
 }
 
 /* Of the servers that announce the port the client means the one that it was
@@ -63,53 +96,155 @@ static uint64_t owners_for(uint64_t owners, const struct server *meant)
 	return owners & bit ? bit : owners;
 }
 
+/* The port of <server> that gives what <meant> gives: its own, unless it has
+ * announced another for the interface since. 0: none. */
+static uint16_t port_of(struct router *router, const struct route_port *meant,
+			const struct server *server)
+{
+	const struct vport *at = &meant->at;
+	bool is_own = meant->owners & server_bit(server);
+	uint16_t now;
+
+	if (is_own && announced_servers(router->announced, at->port) &
+			      server_bit(server))
+		return at->port;
+	now = announced_port_of(router->announced, &at->interface,
+				server->slot);
+	return now || !is_own ? now : at->port;
+}
+
 /* The dialled port, or what stands for it on the server. False: nothing. */
 static bool find_port(struct router *router, struct route *route)
 {
 	const struct server *server = route->res.server;
+	const struct route_port *meant = &route->meant;
 
 	route->port = route->dialled;
-	if (route->owners && !(route->owners & server_bit(server)))
+	if (meant->is_one)
+		route->port = port_of(router, meant, server);
+	else if (meant->owners && !(meant->owners & server_bit(server)))
 		route->port = announced_same(router->announced, route->dialled,
-					     route->owners, server->slot);
+					     meant->owners, server->slot);
 	return route->port != 0;
 }
 
-enum reason route_begin(struct router *router, const struct addr *client,
-			enum route_kind kind, uint16_t port, uint64_t now_ms,
-			struct route *out)
+/* May this client use the port? */
+static enum reason admit(struct router *router, struct route *route,
+			 uint64_t now_ms)
 {
-	uint64_t owners = kind == ROUTE_DYNAMIC
-				  ? announced_servers(router->announced, port)
-				  : 0;
-	struct wish wish = { .router = router,
-			     .now_ms = now_ms,
-			     .owners = owners };
-	struct affinity_chooser chooser = { choose, &wish, 0 };
-	struct route route = { .kind = kind, .dialled = port, .why = "bound" };
+	struct lease_target unused;
+	enum lease_state state;
+
+	if (!route->meant.owners && !router->admits_any)
+		return REASON_NOT_ADMITTED;
+	state = lease_hold(router->leases, &route->name, route->dialled, now_ms,
+			   &unused);
+	route->has_lease = state == LEASE_VALID;
+	if (route->has_lease || !router->wants_lease ||
+	    now_ms < router->lenient_until_ms)
+		return REASON_NONE;
+	return state == LEASE_EXPIRED ? REASON_LEASE_EXPIRED : REASON_NO_LEASE;
+}
+
+/* The server of the run that this connection to 135 goes on with. */
+static struct server *choose_run(void *ctx, uint64_t candidates)
+{
+	struct wish *wish = ctx;
+
+	return sched_pick(wish->router->sched, candidates, 0);
+}
+
+/* Whom a private client is to be led to before its binding is made. */
+static void lead(struct wish *wish, const struct addr *client,
+		 const struct route *route, uint32_t group)
+{
+	struct router *router = wish->router;
+	uint64_t issuers, open;
+	bool is_gone;
+	int slot;
+
+	if (group) {
+		issuers = group_issuers(router->groups, &route->name, group,
+					route->dialled, wish->now_ms, &is_gone);
+		wish->is_group = issuers || is_gone;
+		wish->owners = issuers;
+	}
+	if (wish->is_group || route->kind != ROUTE_MAPPER ||
+	    !affinity_is_shared(router->affinity, client))
+		return;
+	open = array_open(router->array, wish->now_ms);
+	slot = run_open(router->runs, client, open, choose_run, wish,
+			wish->now_ms);
+	if (slot >= 0)
+		wish->owners = UINT64_C(1) << slot;
+}
+
+static void release_lease(struct router *router, struct route *route,
+			  uint64_t now_ms)
+{
+	if (route->has_lease)
+		lease_release(router->leases, &route->name, route->dialled,
+			      now_ms);
+	route->has_lease = false;
+}
+
+static void note_choice(struct route *route, const struct wish *wish)
+{
+	if (route->res.is_new)
+		route->why = "new";
+	if (route->res.is_moved)
+		route->why = "moved";
+	if (wish->is_group)
+		route->why = "group";
+	route->meant.owners =
+		owners_for(route->meant.owners,
+			   wish->from ? wish->from : route->res.server);
+}
+
+static enum reason reserve(struct router *router, const struct addr *client,
+			   struct wish *wish, struct route *route)
+{
+	struct affinity_chooser chooser = { choose, wish, 0 };
 	int err;
 
-	if (kind == ROUTE_DYNAMIC && !owners && !router->admits_any)
-		return REASON_NOT_ADMITTED;
-	err = affinity_reserve(router->affinity, client, &chooser, now_ms,
-			       &route.res);
+	if (wish->is_group && !wish->owners)
+		return REASON_GROUP_GONE;
+	err = affinity_reserve(router->affinity, client, &chooser, wish->now_ms,
+			       &route->res);
 	if (err)
-		return why_not(err, &wish);
-	if (route.res.is_new)
-		route.why = "new";
-	if (route.res.is_moved) {
-		route.why = "moved";
-		route.moved_for = wish.why_left;
-		memcpy(route.left, wish.left, sizeof(route.left));
+		return why_not(err, wish);
+	note_choice(route, wish);
+	if (find_port(router, route))
+		return REASON_NONE;
+	affinity_release(router->affinity, &route->res, wish->now_ms);
+	return REASON_STALE_PORT;
+}
+
+enum reason route_begin(struct router *router, const struct addr *client,
+			enum route_kind kind, uint16_t port, uint32_t group,
+			uint64_t now_ms, struct route *out,
+			struct route_move *move)
+{
+	struct wish wish = { .router = router, .now_ms = now_ms };
+	struct route route = { .kind = kind, .dialled = port, .why = "bound" };
+	enum reason reason = REASON_NONE;
+
+	route.name = affinity_name(router->affinity, client);
+	if (kind == ROUTE_DYNAMIC) {
+		route.meant = route_port_of(router, &route.name, port, now_ms);
+		wish.owners = route.meant.owners;
+		reason = admit(router, &route, now_ms);
+	} else if (affinity_is_private(router->affinity, client)) {
+		lead(&wish, client, &route, group);
 	}
-	route.owners =
-		owners_for(owners, wish.from ? wish.from : route.res.server);
-	if (!find_port(router, &route)) {
-		affinity_release(router->affinity, &route.res, now_ms);
-		return REASON_STALE_PORT;
-	}
-	*out = route;
-	return REASON_NONE;
+	if (!reason)
+		reason = reserve(router, client, &wish, &route);
+	*move = wish.move;
+	if (reason)
+		release_lease(router, &route, now_ms);
+	else
+		*out = route;
+	return reason;
 }
 
 enum reason route_confirm(struct router *router, struct route *route)
@@ -120,11 +255,18 @@ enum reason route_confirm(struct router *router, struct route *route)
 	return REASON_NONE;
 }
 
+enum reason route_answered(struct router *router, struct route *route)
+{
+	return affinity_confirm(router->affinity, &route->res)
+		       ? REASON_NONE
+		       : REASON_BINDING_MOVED;
+}
+
 /* A port of the range that no server announced: whoever dials it may have
  * made it up (admit = any). */
 static bool is_unannounced(const struct route *route)
 {
-	return route->kind == ROUTE_DYNAMIC && !route->owners;
+	return route->kind == ROUTE_DYNAMIC && !route->meant.owners;
 }
 
 static bool speaks_against_server(const struct route *route, enum reason cause)
@@ -132,7 +274,7 @@ static bool speaks_against_server(const struct route *route, enum reason cause)
 	if (is_unannounced(route))
 		return false;
 	if (cause == REASON_CONNECT_REFUSED)
-		return route->kind == ROUTE_FIXED;
+		return route->kind != ROUTE_DYNAMIC;
 	return cause == REASON_CONNECT_TIMEOUT ||
 	       cause == REASON_CONNECT_UNREACHABLE;
 }
@@ -152,7 +294,7 @@ static enum reason move_on(struct router *router, struct route *route,
 {
 	struct wish wish = { .router = router,
 			     .now_ms = now_ms,
-			     .owners = route->owners };
+			     .owners = route->meant.owners };
 	struct affinity_chooser chooser = { choose, &wish, route->tried };
 	int err =
 		affinity_move(router->affinity, &route->res, &chooser, now_ms);
@@ -172,6 +314,8 @@ enum reason route_failed(struct router *router, struct route *route,
 	route->failed_port = route->port;
 	route->set_aside_ms = 0;
 	route->is_busy = false;
+	if (cause == REASON_CONNECT_REFUSED && route->kind == ROUTE_DYNAMIC)
+		lease_end_port(router->leases, server->slot, route->port);
 	if (!speaks_against_server(route, cause))
 		return cause;
 	route->set_aside_ms =
@@ -194,5 +338,6 @@ void route_ending(struct router *router, struct route *route)
 
 void route_end(struct router *router, struct route *route, uint64_t now_ms)
 {
+	release_lease(router, route, now_ms);
 	affinity_release(router->affinity, &route->res, now_ms);
 }

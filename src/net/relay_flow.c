@@ -202,7 +202,7 @@ static enum reason pass_on(struct relay *relay, struct relay_side *from,
 static enum reason look(struct relay *relay, struct relay_side *from,
 			struct relay_side *to, size_t len)
 {
-	struct relay_look said = { .pass = len };
+	struct relay_look said = { .len = len, .pass = len };
 
 	relay->look(relay, relay_which(relay, from), relay->pool->scratch, len,
 		    &said);
@@ -215,7 +215,7 @@ static enum reason look(struct relay *relay, struct relay_side *from,
 	}
 	if (said.is_last)
 		from->is_looked_at = false;
-	return pass_on(relay, from, to, said.pass, len);
+	return pass_on(relay, from, to, said.pass, said.len);
 }
 
 /* Move what is held back to the front of the scratch buffer; how much. */
