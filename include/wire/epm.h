@@ -2,8 +2,17 @@
  * epm.h - stubs of the endpoint mapper, as bytes.
  *
  * Layer: wire (pure: no I/O, clock, allocation or globals).
- * Source: C706 appendices I and O; [MS-RPCE] 2.2.1.2.
- * Units: lengths in octets; ports in host order. NDR (32 bits) only.
+ * Source: C706 appendices I and O; [MS-RPCE] 2.2.1.2; NDR64: [MS-RPCE] 2.2.5.
+ * Units: lengths in octets; ports in host order.
+ *
+ * Readers take NDR and NDR64 in either byte order; a stub is a call's, put
+ * together from all of its fragments. Writers write NDR (32 bits) in the
+ * builder's byte order.
+ *
+ * A tower that a reader gives is borrowed from the stub: tower.at - stub.at is
+ * where it stands, and port and address can be changed there without anything
+ * else moving (tower_patch()). Pointers are full ones: two that have the same
+ * referent are one tower, which then is given twice, as the same octets.
  */
 #ifndef WIRE_EPM_H
 #define WIRE_EPM_H
@@ -12,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "wire/ndr.h"
 #include "wire/tower.h"
 #include "wire/uuid.h"
 
@@ -34,6 +44,8 @@ enum epm_opnum {
 #define EPM_NOT_REGISTERED 0x16c9a0d6u
 #define EPM_CANT_PERFORM   0x16c9a0cdu
 #define EPM_INVALID_HANDLE 0x16c9a0d5u
+/* What a status other than 0 is called, kebab-case; NULL if it has no name. */
+const char *epm_status_name(uint32_t status);
 
 /* An entry handle as it stands on the wire; all zero = nil. */
 struct epm_handle {
@@ -46,9 +58,11 @@ struct epm_map_request {
 	struct uuid object;
 	struct bytes tower; /* borrowed; len 0 = a null pointer */
 	struct epm_handle handle;
-	uint32_t max_towers;
+	uint32_t max_towers; /* 0 to 500: 0 is legal */
 };
-MUST_CHECK int epm_map_request_read(struct bytes stub, bool little,
+/* ERR_SHORT; ERR_MALFORMED if its counts disagree; ERR_LIMIT above
+ * EPM_ENTRIES_MAX towers. Written only on success, as by every reader. */
+MUST_CHECK int epm_map_request_read(struct bytes stub, struct ndr form,
 				    struct epm_map_request *out);
 void epm_map_request_write(struct builder *out,
 			   const struct epm_map_request *req);
@@ -60,7 +74,7 @@ struct epm_map_reply {
 	uint32_t status;		    /* 0, or an ept_* error */
 };
 /* ERR_SHORT; ERR_MALFORMED if its counts disagree; ERR_LIMIT. */
-MUST_CHECK int epm_map_reply_read(struct bytes stub, bool little,
+MUST_CHECK int epm_map_reply_read(struct bytes stub, struct ndr form,
 				  struct epm_map_reply *out);
 /* <max_towers>: the caller's cap, which the array repeats; ERR_LIMIT in the
  * builder if the reply has more. */
@@ -84,7 +98,8 @@ struct epm_lookup_request {
 	struct epm_handle handle;
 	uint32_t max_entries;
 };
-MUST_CHECK int epm_lookup_request_read(struct bytes stub, bool little,
+/* ERR_SHORT; ERR_LIMIT above EPM_ENTRIES_MAX entries. */
+MUST_CHECK int epm_lookup_request_read(struct bytes stub, struct ndr form,
 				       struct epm_lookup_request *out);
 void epm_lookup_request_write(struct builder *out,
 			      const struct epm_lookup_request *req);
@@ -102,7 +117,7 @@ struct epm_lookup_reply {
 };
 /* Entries go to the caller's array of <room> (EPM_ENTRIES_MAX will do), which
  * holds nothing of use after a failure. ERR_SHORT, ERR_MALFORMED, ERR_LIMIT. */
-MUST_CHECK int epm_lookup_reply_read(struct bytes stub, bool little,
+MUST_CHECK int epm_lookup_reply_read(struct bytes stub, struct ndr form,
 				     struct epm_entry *entry, uint32_t room,
 				     struct epm_lookup_reply *out);
 void epm_lookup_reply_write(struct builder *out,

@@ -8,6 +8,8 @@
 #ifndef WIRE_IFACE_H
 #define WIRE_IFACE_H
 
+#include <stdbool.h>
+
 #include "wire/uuid.h"
 
 struct iface {
@@ -26,6 +28,10 @@ extern const struct iface iface_rfr;
 const struct iface *iface_find(const char *name) PURE;
 /* By UUID and major version; NULL if it has no name. */
 const struct iface *iface_of(const struct syntax *syntax) PURE;
+/* Is it one of the DCOM interfaces of port 135 (oxid-resolver,
+ * remote-activation, system-activator), whatever the version? Their answers
+ * name other ports and addresses of the server itself. */
+bool iface_is_dcom(const struct syntax *syntax) PURE;
 /* The name, or "UUID vMAJOR.MINOR" written to <room>. */
 #define IFACE_TEXT_MAX 64
 const char *iface_text(const struct syntax *syntax, char room[IFACE_TEXT_MAX]);

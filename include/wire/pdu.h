@@ -66,7 +66,10 @@ enum pdu_auth_level {
 #define PDU_FAULT_OP_RANGE	   0x1c010002u
 #define PDU_FAULT_ACCESS_DENIED	   0x00000005u
 #define PDU_FAULT_NDR		   0x000006f7u
-const char *pdu_fault_name(uint32_t status); /* NULL if it has no name */
+#define PDU_FAULT_SEC_PKG	   0x00000721u
+/* What a fault's status is called, kebab-case: those of C706 appendix E and
+ * what Windows sends besides; NULL if it has no name. */
+const char *pdu_fault_name(uint32_t status);
 
 struct pdu {
 	uint8_t type;
@@ -98,6 +101,8 @@ MUST_CHECK int pdu_read(struct bytes whole, struct pdu *out);
 #define PDU_SYNTAXES_MAX 8
 struct pdu_context {
 	uint16_t id;
+	/* where the abstract syntax stands in the fragment; writers ignore it */
+	uint16_t abstract_offset;
 	struct syntax abstract;
 	uint8_t ntransfer;
 	struct syntax transfer[PDU_SYNTAXES_MAX];
@@ -113,6 +118,20 @@ struct pdu_bind {
 };
 /* ERR_SHORT, ERR_MALFORMED, ERR_LIMIT. */
 MUST_CHECK int pdu_bind_read(const struct pdu *pdu, struct pdu_bind *out);
+
+/*
+ * Have the server itself reject contexts of a bind or alter_context: their
+ * interfaces become one that nobody serves, in place, the length stays.
+ *
+ * <fragment>  the whole fragment from which <bind> was read.
+ * <contexts>  bit i names the i-th context element (bind->context[i]); bits
+ *             beyond the last one are ignored.
+ * Returns how many interfaces were overwritten. The versions stay.
+ */
+unsigned pdu_bind_spoil(uint8_t *fragment, const struct pdu_bind *bind,
+			uint64_t contexts);
+/* What stands there then: a random UUID, 4c368e47-…, of no interface. */
+extern const struct uuid pdu_spoilt_uuid;
 
 enum pdu_result {
 	PDU_ACCEPT = 0,

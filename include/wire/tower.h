@@ -44,6 +44,17 @@ struct tower {
  * ERR_MALFORMED, ERR_LIMIT, ERR_UNSUPPORTED if its first two floors are no
  * syntaxes. */
 MUST_CHECK int tower_read(struct bytes in, struct tower *out);
+/*
+ * Change port and address of <tower> where <read>, which tower_read() gave of
+ * these very octets, says that they stand; nothing else changes, least of all
+ * the length.
+ *
+ * <port>  written big endian; nothing is if the tower has no port.
+ * <addr>  IPv4, written if the tower has a floor for it. NULL, no address or
+ *         IPv6, for which there is no floor: the floor stays as it is.
+ */
+void tower_patch(uint8_t *tower, const struct tower *read, uint16_t port,
+		 const struct addr *addr);
 /* Append the tower of <interface> over <protocol> (TCP or HTTP), transfer
  * syntax NDR, at <port> of an IPv4 address (NULL: 0.0.0.0). */
 void tower_write(struct builder *out, enum tower_protocol protocol,

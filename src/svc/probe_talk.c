@@ -198,11 +198,12 @@ static void send_map(struct talk *talk)
 	send_request(talk, EPM_MAP, &stub);
 }
 
-static void lookup_answered(struct talk *talk, struct bytes stub, bool little)
+static void lookup_answered(struct talk *talk, struct bytes stub,
+			    struct ndr form)
 {
 	struct epm_lookup_reply reply;
 	uint32_t i;
-	int err = epm_lookup_reply_read(stub, little, talk->memory->entry,
+	int err = epm_lookup_reply_read(stub, form, talk->memory->entry,
 					EPM_ENTRIES_MAX, &reply);
 
 	if (err) {
@@ -218,11 +219,11 @@ static void lookup_answered(struct talk *talk, struct bytes stub, bool little)
 		send_lookup(talk, &reply.handle);
 }
 
-static void map_answered(struct talk *talk, struct bytes stub, bool little)
+static void map_answered(struct talk *talk, struct bytes stub, struct ndr form)
 {
 	struct epm_map_reply reply;
 	uint32_t i;
-	int err = epm_map_reply_read(stub, little, &reply);
+	int err = epm_map_reply_read(stub, form, &reply);
 
 	if (err) {
 		finish(talk, word_for(err));
@@ -253,6 +254,7 @@ static void response_came(struct talk *talk, const struct pdu *pdu)
 	struct talk_memory *memory = talk->memory;
 	struct pdu_response response;
 	struct builder whole = builder_over(memory->stub, TALK_STUB_MAX, true);
+	struct ndr form = { .little = pdu->little }; /* we offered no other */
 	int err = pdu_response_read(pdu, &response);
 
 	whole.len = talk->stub_len;
@@ -265,11 +267,9 @@ static void response_came(struct talk *talk, const struct pdu *pdu)
 	if (!(pdu->flags & PDU_LAST))
 		return;
 	if (talk->state == TALK_LISTING)
-		lookup_answered(talk, bytes_of(memory->stub, whole.len),
-				pdu->little);
+		lookup_answered(talk, bytes_of(memory->stub, whole.len), form);
 	else
-		map_answered(talk, bytes_of(memory->stub, whole.len),
-			     pdu->little);
+		map_answered(talk, bytes_of(memory->stub, whole.len), form);
 }
 
 /* A server may refuse to list and still map; but a listing is all there is

@@ -2,7 +2,8 @@
  * epm.c - stubs of ept_map. Those of ept_lookup are in epm_lookup.c.
  *
  * Layer: wire (pure: no I/O, clock, allocation or globals).
- * Source: C706 appendices I and O; [MS-RPCE] 2.2.1.2.5; NDR: C706 14.3.
+ * Source: C706 appendices I and O; [MS-RPCE] 2.2.1.2.5; NDR: C706 14.3;
+ * NDR64: [MS-RPCE] 2.2.5.
  */
 #include <string.h>
 
@@ -13,6 +14,26 @@ bool epm_handle_is_nil(const struct epm_handle *handle)
 	static const struct epm_handle nil;
 
 	return memcmp(handle, &nil, sizeof(nil)) == 0;
+}
+
+const char *epm_status_name(uint32_t status)
+{
+	static const char *const name[] = {
+		"cant-perform-operation",
+		"no-memory",
+		"database-invalid",
+		"cant-create",
+		"cant-access",
+		"database-already-open",
+		"invalid-entry",
+		"update-failed",
+		"invalid-context",
+		"not-registered",
+		"server-unavailable",
+	};
+	uint32_t i = status - EPM_CANT_PERFORM; /* the first of them */
+
+	return i < sizeof(name) / sizeof(name[0]) ? name[i] : NULL;
 }
 
 struct epm_handle epm_handle_take(struct cursor *cur)
@@ -30,14 +51,34 @@ void epm_handle_put(struct builder *out, const struct epm_handle *handle)
 	builder_put(out, bytes_of(handle->octet, EPM_HANDLE_LEN));
 }
 
-struct bytes epm_tower_take(struct cursor *cur)
+uint64_t epm_word_take(struct cursor *cur, bool is_64)
 {
-	uint32_t max_count = cursor_u32(cur);
+	cursor_align(cur, is_64 ? 8 : 4);
+	return is_64 ? cursor_u64(cur) : cursor_u32(cur);
+}
+
+/* Samba's encoder of NDR64 swaps length and count of a tower and pads between
+ * them, so that four octets of nothing stand before the tower proper. Other
+ * encoders put none there, and a tower that begins with them has no floors.
+ */
+static void skip_deviant_padding(struct cursor *cur, uint32_t tower_length)
+{
+	struct cursor ahead = *cur;
+
+	if (tower_length >= 4 && cursor_u32(&ahead) == 0)
+		*cur = ahead;
+}
+
+struct bytes epm_tower_take(struct cursor *cur, bool is_64)
+{
+	uint64_t max_count = epm_word_take(cur, is_64);
 	uint32_t tower_length = cursor_u32(cur);
 	struct bytes tower;
 
 	if (max_count != tower_length)
 		cursor_fail(cur, ERR_MALFORMED);
+	if (is_64)
+		skip_deviant_padding(cur, tower_length);
 	tower = cursor_take(cur, tower_length);
 	cursor_align(cur, 4);
 	return tower;
@@ -56,17 +97,18 @@ void epm_align(struct builder *out, size_t start)
 	builder_zero(out, -(out->len - start) & 3);
 }
 
-uint32_t epm_array_take(struct cursor *cur, uint32_t claimed, uint32_t most)
+uint32_t epm_array_take(struct cursor *cur, bool is_64, uint32_t claimed,
+			uint32_t most)
 {
-	uint32_t max_count = cursor_u32(cur);
-	uint32_t offset = cursor_u32(cur);
-	uint32_t actual = cursor_u32(cur);
+	uint64_t max_count = epm_word_take(cur, is_64);
+	uint64_t offset = epm_word_take(cur, is_64);
+	uint64_t actual = epm_word_take(cur, is_64);
 
 	if (offset || actual != claimed || actual > max_count)
 		cursor_fail(cur, ERR_MALFORMED);
 	if (actual > most)
 		cursor_fail(cur, ERR_LIMIT);
-	return cur->err ? 0 : actual;
+	return cur->err ? 0 : (uint32_t)actual;
 }
 
 void epm_array_put(struct builder *out, uint32_t n, uint32_t max_count)
@@ -79,17 +121,17 @@ void epm_array_put(struct builder *out, uint32_t n, uint32_t max_count)
 		builder_fail(out, ERR_LIMIT);
 }
 
-int epm_map_request_read(struct bytes stub, bool little,
+int epm_map_request_read(struct bytes stub, struct ndr form,
 			 struct epm_map_request *out)
 {
-	struct cursor cur = cursor_over(stub, little);
+	struct cursor cur = cursor_over(stub, form.little);
 	struct epm_map_request req = { 0 };
 
-	req.has_object = cursor_u32(&cur) != 0;
+	req.has_object = epm_word_take(&cur, form.is_64) != 0;
 	if (req.has_object)
 		req.object = uuid_read(&cur);
-	if (cursor_u32(&cur))
-		req.tower = epm_tower_take(&cur);
+	if (epm_word_take(&cur, form.is_64))
+		req.tower = epm_tower_take(&cur, form.is_64);
 	req.handle = epm_handle_take(&cur);
 	req.max_towers = cursor_u32(&cur);
 	if (req.max_towers > EPM_ENTRIES_MAX)
@@ -116,7 +158,8 @@ void epm_map_request_write(struct builder *out,
 
 /* The tower whose referent is the <i>th: null, one that an earlier referent
  * with the same number stands for, or the next in the stub. */
-static struct bytes take_referred(struct cursor *cur, const uint32_t *referent,
+static struct bytes take_referred(struct cursor *cur, bool is_64,
+				  const uint64_t *referent,
 				  const struct bytes *tower, uint32_t i)
 {
 	uint32_t j;
@@ -126,23 +169,25 @@ static struct bytes take_referred(struct cursor *cur, const uint32_t *referent,
 	for (j = 0; j < i; j++)
 		if (referent[j] == referent[i])
 			return tower[j];
-	return epm_tower_take(cur);
+	return epm_tower_take(cur, is_64);
 }
 
-int epm_map_reply_read(struct bytes stub, bool little,
+int epm_map_reply_read(struct bytes stub, struct ndr form,
 		       struct epm_map_reply *out)
 {
-	struct cursor cur = cursor_over(stub, little);
+	struct cursor cur = cursor_over(stub, form.little);
 	struct epm_map_reply reply = { 0 };
-	uint32_t referent[EPM_TOWERS_MAX], i, n;
+	uint64_t referent[EPM_TOWERS_MAX];
+	uint32_t i, n;
 
 	reply.handle = epm_handle_take(&cur);
 	n = cursor_u32(&cur);
-	n = epm_array_take(&cur, n, EPM_TOWERS_MAX);
+	n = epm_array_take(&cur, form.is_64, n, EPM_TOWERS_MAX);
 	for (i = 0; i < n; i++)
-		referent[i] = cursor_u32(&cur);
+		referent[i] = epm_word_take(&cur, form.is_64);
 	for (i = 0; i < n && !cur.err; i++)
-		reply.tower[i] = take_referred(&cur, referent, reply.tower, i);
+		reply.tower[i] = take_referred(&cur, form.is_64, referent,
+					       reply.tower, i);
 	reply.ntowers = n;
 	reply.status = cursor_u32(&cur);
 	if (!cur.err)

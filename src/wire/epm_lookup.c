@@ -2,7 +2,8 @@
  * epm_lookup.c - stubs of ept_lookup.
  *
  * Layer: wire (pure: no I/O, clock, allocation or globals).
- * Source: C706 appendices I and O; [MS-RPCE] 2.2.1.2.4; NDR: C706 14.3.
+ * Source: C706 appendices I and O; [MS-RPCE] 2.2.1.2.4; NDR: C706 14.3;
+ * NDR64: [MS-RPCE] 2.2.5.
  */
 #include <string.h>
 
@@ -18,17 +19,17 @@ static struct syntax read_if_id(struct cursor *cur)
 	return syntax;
 }
 
-int epm_lookup_request_read(struct bytes stub, bool little,
+int epm_lookup_request_read(struct bytes stub, struct ndr form,
 			    struct epm_lookup_request *out)
 {
-	struct cursor cur = cursor_over(stub, little);
+	struct cursor cur = cursor_over(stub, form.little);
 	struct epm_lookup_request req = { 0 };
 
 	req.inquiry = cursor_u32(&cur);
-	req.has_object = cursor_u32(&cur) != 0;
+	req.has_object = epm_word_take(&cur, form.is_64) != 0;
 	if (req.has_object)
 		req.object = uuid_read(&cur);
-	req.has_interface = cursor_u32(&cur) != 0;
+	req.has_interface = epm_word_take(&cur, form.is_64) != 0;
 	if (req.has_interface)
 		req.interface = read_if_id(&cur);
 	req.version_option = cursor_u32(&cur);
@@ -60,37 +61,40 @@ void epm_lookup_request_write(struct builder *out,
 }
 
 /* A varying string of at most 64 octets, counted with its NUL. */
-static struct bytes read_annotation(struct cursor *cur)
+static struct bytes read_annotation(struct cursor *cur, bool is_64)
 {
-	uint32_t offset = cursor_u32(cur);
-	uint32_t len = cursor_u32(cur);
+	uint64_t offset = epm_word_take(cur, is_64);
+	uint64_t len = epm_word_take(cur, is_64);
 	struct bytes text;
 	const uint8_t *nul;
 
 	if (offset || len > EPM_ANNOTATION_MAX)
 		cursor_fail(cur, ERR_MALFORMED);
-	text = cursor_take(cur, len);
-	cursor_align(cur, 4);
+	text = cursor_take(cur, cur->err ? 0 : (size_t)len);
 	nul = text.len ? memchr(text.at, 0, text.len) : NULL;
 	if (nul)
 		text.len = (size_t)(nul - text.at);
 	return text;
 }
 
-/* An entry without its tower, whose referent is returned. */
-static uint32_t read_entry(struct cursor *cur, struct epm_entry *entry)
+/* An entry without its tower, whose referent is returned. It is aligned as the
+ * pointer in it is, and NDR64 pads it up to that. */
+static uint64_t read_entry(struct cursor *cur, bool is_64,
+			   struct epm_entry *entry)
 {
-	uint32_t referent;
+	uint64_t referent;
 
 	entry->object = uuid_read(cur);
-	referent = cursor_u32(cur);
-	entry->annotation = read_annotation(cur);
+	referent = epm_word_take(cur, is_64);
+	entry->annotation = read_annotation(cur, is_64);
+	cursor_align(cur, is_64 ? 8 : 4);
 	entry->tower = bytes_of(NULL, 0);
 	return referent;
 }
 
 /* As in ept_map: null, an alias of an earlier tower, or the next one. */
-static struct bytes take_referred(struct cursor *cur, const uint32_t *referent,
+static struct bytes take_referred(struct cursor *cur, bool is_64,
+				  const uint64_t *referent,
 				  const struct epm_entry *entry, uint32_t i)
 {
 	uint32_t j;
@@ -100,26 +104,28 @@ static struct bytes take_referred(struct cursor *cur, const uint32_t *referent,
 	for (j = 0; j < i; j++)
 		if (referent[j] == referent[i])
 			return entry[j].tower;
-	return epm_tower_take(cur);
+	return epm_tower_take(cur, is_64);
 }
 
-int epm_lookup_reply_read(struct bytes stub, bool little,
+int epm_lookup_reply_read(struct bytes stub, struct ndr form,
 			  struct epm_entry *entry, uint32_t room,
 			  struct epm_lookup_reply *out)
 {
-	struct cursor cur = cursor_over(stub, little);
-	uint32_t referent[EPM_ENTRIES_MAX], i, n;
+	struct cursor cur = cursor_over(stub, form.little);
+	uint64_t referent[EPM_ENTRIES_MAX];
 	struct epm_lookup_reply reply = { 0 };
+	uint32_t i, n;
 
 	if (room > EPM_ENTRIES_MAX)
 		room = EPM_ENTRIES_MAX;
 	reply.handle = epm_handle_take(&cur);
 	n = cursor_u32(&cur);
-	n = epm_array_take(&cur, n, room);
+	n = epm_array_take(&cur, form.is_64, n, room);
 	for (i = 0; i < n && !cur.err; i++)
-		referent[i] = read_entry(&cur, &entry[i]);
+		referent[i] = read_entry(&cur, form.is_64, &entry[i]);
 	for (i = 0; i < n && !cur.err; i++)
-		entry[i].tower = take_referred(&cur, referent, entry, i);
+		entry[i].tower =
+			take_referred(&cur, form.is_64, referent, entry, i);
 	reply.nentries = n;
 	reply.status = cursor_u32(&cur);
 	if (!cur.err)

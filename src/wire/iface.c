@@ -50,6 +50,16 @@ static const struct iface *const own[] = {
 	&iface_nspi, &iface_rfr,
 };
 
+/* What port 135 serves besides epm and mgmt. */
+static const struct iface dcom[] = {
+	IFACE("oxid-resolver", 0x99fcfec4, 0x5260, 0x101b, 0, 0,
+	      0xbb, 0xcb, 0x00, 0xaa, 0x00, 0x21, 0x34, 0x7a),
+	IFACE("remote-activation", 0x4d9f4ab8, 0x7d1c, 0x11cf, 0, 0,
+	      0x86, 0x1e, 0x00, 0x20, 0xaf, 0x6e, 0x7c, 0x57),
+	IFACE("system-activator", 0x000001a0, 0x0000, 0x0000, 0, 0,
+	      0xc0, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x46),
+};
+
 static const struct iface other[] = {
 	IFACE("samr", 0x12345778, 0x1234, 0xabcd, 1, 0,
 	      0xef, 0x00, 0x01, 0x23, 0x45, 0x67, 0x89, 0xac),
@@ -111,12 +121,6 @@ static const struct iface other[] = {
 	      0x86, 0x11, 0x00, 0xa0, 0x24, 0x54, 0x20, 0xed),
 	IFACE("rpcecho", 0x60a15ec5, 0x4de8, 0x11d7, 1, 0,
 	      0xa6, 0x37, 0x00, 0x50, 0x56, 0xa2, 0x01, 0x82),
-	IFACE("oxid-resolver", 0x99fcfec4, 0x5260, 0x101b, 0, 0,
-	      0xbb, 0xcb, 0x00, 0xaa, 0x00, 0x21, 0x34, 0x7a),
-	IFACE("remote-activation", 0x4d9f4ab8, 0x7d1c, 0x11cf, 0, 0,
-	      0x86, 0x1e, 0x00, 0x20, 0xaf, 0x6e, 0x7c, 0x57),
-	IFACE("system-activator", 0x000001a0, 0x0000, 0x0000, 0, 0,
-	      0xc0, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x46),
 	IFACE("wmi", 0x9556dc99, 0x828c, 0x11cf, 0, 0,
 	      0xa3, 0x7e, 0x00, 0xaa, 0x00, 0x32, 0x40, 0xc7),
 	IFACE("wmi-login", 0xf309ad18, 0xd86a, 0x11d0, 0, 0,
@@ -125,13 +129,18 @@ static const struct iface other[] = {
 /* clang-format on */
 
 #define NOWN   (sizeof(own) / sizeof(own[0]))
+#define NDCOM  (sizeof(dcom) / sizeof(dcom[0]))
 #define NOTHER (sizeof(other) / sizeof(other[0]))
 
 const struct iface *iface_at(unsigned index)
 {
 	if (index < NOWN)
 		return own[index];
-	return index < NOWN + NOTHER ? &other[index - NOWN] : NULL;
+	if (index < NOWN + NDCOM)
+		return &dcom[index - NOWN];
+	if (index < NOWN + NDCOM + NOTHER)
+		return &other[index - NOWN - NDCOM];
+	return NULL;
 }
 
 const struct iface *iface_find(const char *name)
@@ -155,6 +164,16 @@ const struct iface *iface_of(const struct syntax *syntax)
 		    uuid_equal(&iface->syntax.uuid, &syntax->uuid))
 			return iface;
 	return NULL;
+}
+
+bool iface_is_dcom(const struct syntax *syntax)
+{
+	unsigned i;
+
+	for (i = 0; i < NDCOM; i++)
+		if (uuid_equal(&dcom[i].syntax.uuid, &syntax->uuid))
+			return true;
+	return false;
 }
 
 const char *iface_text(const struct syntax *syntax, char room[IFACE_TEXT_MAX])

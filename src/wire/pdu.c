@@ -1,6 +1,7 @@
 /*
  * pdu.c - connection-oriented DCE/RPC PDUs: the header, and the bodies of
- * calls. Those of binds are in pdu_bind.c.
+ * calls. Those of binds are in pdu_bind.c, the names of faults in
+ * pdu_fault.c.
  *
  * Layer: wire (pure: no I/O, clock, allocation or globals).
  * Source: C706 12.6; [MS-RPCE] 2.2.2.
@@ -24,13 +25,14 @@ static bool can_begin(struct bytes in)
 		return false;
 	if (in.len > 1 && in.at[1] > 1)
 		return false;
-	return in.len <= 4 || (in.at[4] & 0xee) == 0;
+	return in.len <= 4 || (in.at[PDU_ORDER_AT] & 0xee) == 0;
 }
 
 /* <in>: at least PDU_LENGTH_KNOWN octets. */
 static struct extent read_extent(struct bytes in)
 {
-	struct extent extent = { .little = in.at[4] & 0x10 };
+	struct extent extent = { .little = in.at[PDU_ORDER_AT] &
+					   PDU_ORDER_LITTLE };
 	struct cursor cur = cursor_over(in, extent.little);
 
 	cursor_take(&cur, 8);
@@ -175,23 +177,6 @@ int pdu_fault_read(const struct pdu *pdu, struct pdu_fault *out)
 	return cur.err;
 }
 
-const char *pdu_fault_name(uint32_t status)
-{
-	switch (status) {
-	case PDU_FAULT_CONTEXT_MISMATCH:
-		return "context-mismatch";
-	case PDU_FAULT_UNKNOWN_IF:
-		return "unknown-interface";
-	case PDU_FAULT_OP_RANGE:
-		return "operation-out-of-range";
-	case PDU_FAULT_ACCESS_DENIED:
-		return "access-denied";
-	case PDU_FAULT_NDR:
-		return "bad-stub-data";
-	}
-	return NULL;
-}
-
 size_t pdu_begin(struct builder *out, uint8_t type, uint8_t flags,
 		 uint32_t call_id)
 {
@@ -201,7 +186,7 @@ size_t pdu_begin(struct builder *out, uint8_t type, uint8_t flags,
 	builder_u8(out, 0);
 	builder_u8(out, type);
 	builder_u8(out, flags);
-	builder_u8(out, out->little ? 0x10 : 0); /* ASCII, IEEE */
+	builder_u8(out, out->little ? PDU_ORDER_LITTLE : 0); /* ASCII, IEEE */
 	builder_zero(out, 3);
 	builder_zero(out, 4); /* both lengths: pdu_end() */
 	builder_u32(out, call_id);

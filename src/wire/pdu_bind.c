@@ -8,6 +8,13 @@
 
 #include "pdu_priv.h"
 
+const struct uuid pdu_spoilt_uuid = {
+	0x4c368e47,
+	0xa239,
+	0x456f,
+	{ 0x9d, 0xf8, 0x5d, 0xc7, 0x79, 0xc9, 0x9a, 0xe4 },
+};
+
 static void read_context(struct cursor *cur, struct pdu_context *context)
 {
 	unsigned i;
@@ -15,6 +22,7 @@ static void read_context(struct cursor *cur, struct pdu_context *context)
 	context->id = cursor_u16(cur);
 	context->ntransfer = cursor_u8(cur);
 	cursor_u8(cur);
+	context->abstract_offset = (uint16_t)cursor_offset(cur);
 	context->abstract = syntax_read(cur);
 	if (context->ntransfer > PDU_SYNTAXES_MAX)
 		cursor_fail(cur, ERR_LIMIT);
@@ -40,6 +48,24 @@ int pdu_bind_read(const struct pdu *pdu, struct pdu_bind *out)
 	if (!cur.err)
 		*out = bind;
 	return cur.err;
+}
+
+unsigned pdu_bind_spoil(uint8_t *fragment, const struct pdu_bind *bind,
+			uint64_t contexts)
+{
+	bool little = fragment[PDU_ORDER_AT] & PDU_ORDER_LITTLE;
+	unsigned i, n = 0;
+
+	for (i = 0; i < bind->ncontexts; i++) {
+		uint8_t *at = fragment + bind->context[i].abstract_offset;
+		struct builder out = builder_over(at, UUID_LEN, little);
+
+		if (!(contexts >> i & 1))
+			continue;
+		uuid_write(&out, &pdu_spoilt_uuid);
+		n++;
+	}
+	return n;
 }
 
 /* A port as text, counted with its NUL; some servers send none. */

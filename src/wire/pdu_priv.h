@@ -8,6 +8,10 @@
 
 #include "wire/pdu.h"
 
+/* Where the header says the byte order, and the bit that says little. */
+#define PDU_ORDER_AT	 4
+#define PDU_ORDER_LITTLE 0x10
+
 /* A cursor at the body's start that counts alignment from the fragment's,
  * as C706 12.6.3 has it, and ends where the body does. */
 struct cursor pdu_body(const struct pdu *pdu);

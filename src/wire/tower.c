@@ -5,6 +5,8 @@
  * Source: C706 appendix I (protocol identifiers) and L (tower encoding);
  * [MS-RPCE] 2.2.1.2.
  */
+#include <string.h>
+
 #include "wire/tower.h"
 
 /* Protocol identifiers: the first octet of a floor's left-hand side. */
@@ -152,6 +154,17 @@ int tower_read(struct bytes in, struct tower *out)
 	if (!cur.err)
 		*out = tower;
 	return cur.err;
+}
+
+void tower_patch(uint8_t *tower, const struct tower *read, uint16_t port,
+		 const struct addr *addr)
+{
+	if (read->port_offset) {
+		tower[read->port_offset] = (uint8_t)(port >> 8);
+		tower[read->port_offset + 1] = (uint8_t)port;
+	}
+	if (read->addr_offset && addr && addr->family == AF_INET)
+		memcpy(tower + read->addr_offset, addr->octet, 4);
 }
 
 static void write_syntax(struct builder *out, const struct syntax *syntax)

@@ -54,6 +54,9 @@ bool mapper_is_left(struct mapper *mapper)
 	return true;
 }
 
+/* The balancer offers no other. */
+static const struct ndr form = { .little = true };
+
 /* One whole PDU and nothing behind it. */
 static void take(struct mapper *mapper, uint8_t type)
 {
@@ -122,7 +125,7 @@ struct epm_lookup_request mapper_take_lookup(struct mapper *mapper)
 	struct pdu_request request = take_request(mapper, EPM_LOOKUP);
 	struct epm_lookup_request lookup;
 
-	must(epm_lookup_request_read(request.stub, true, &lookup) == 0);
+	must(epm_lookup_request_read(request.stub, form, &lookup) == 0);
 	return lookup;
 }
 
@@ -132,7 +135,7 @@ struct syntax mapper_take_map(struct mapper *mapper)
 	struct epm_map_request map;
 	struct tower tower;
 
-	must(epm_map_request_read(request.stub, true, &map) == 0);
+	must(epm_map_request_read(request.stub, form, &map) == 0);
 	must(tower_read(map.tower, &tower) == 0);
 	return tower.interface;
 }

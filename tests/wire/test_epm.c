@@ -18,6 +18,8 @@
 #define TOWER_A	   "02000000 02000000 aaaa 0000 "
 #define TOWER_B	   "03000000 03000000 bbbbbb 00 "
 
+static const struct ndr le = { .little = true }, be = { .little = false };
+
 static struct bytes stub_of(const char *name, struct vector *room)
 {
 	struct pdu pdu;
@@ -44,7 +46,7 @@ static void a_map_request_says_what_is_looked_for(void **state)
 	(void)state;
 	assert_int_equal(
 		epm_map_request_read(
-			stub_of("03_epm_map_req_emsmdb_tcp.bin", &room), true,
+			stub_of("03_epm_map_req_emsmdb_tcp.bin", &room), le,
 			&req),
 		0);
 	assert_true(req.has_object);
@@ -56,7 +58,7 @@ static void a_map_request_says_what_is_looked_for(void **state)
 	assert_true(syntax_equal(&tower.interface, &iface_emsmdb.syntax));
 	assert_int_equal(
 		epm_map_request_read(
-			stub_of("06_epm_map_req_emsmdb_http.bin", &room), true,
+			stub_of("06_epm_map_req_emsmdb_http.bin", &room), le,
 			&req),
 		0);
 	assert_int_equal(read_tower(req.tower).protocol, TOWER_HTTP);
@@ -74,7 +76,7 @@ static void a_map_request_may_have_null_pointers(void **state)
 			vector_hex("00000000 00000200 " TOWER_B NIL_HANDLE
 				   "04000000",
 				   &room),
-			true, &req),
+			le, &req),
 		0);
 	assert_false(req.has_object);
 	assert_int_equal(req.tower.len, 3);
@@ -84,7 +86,7 @@ static void a_map_request_may_have_null_pointers(void **state)
 		epm_map_request_read(vector_hex("00000000 00000000 " NIL_HANDLE
 						"00000000",
 						&room),
-				     true, &req),
+				     le, &req),
 		0);
 	assert_int_equal(req.tower.len, 0);
 }
@@ -97,13 +99,13 @@ static void max_towers_may_be_0_to_500(void **state)
 		vector_hex("00000000 00000000 " NIL_HANDLE "00000000", &room);
 
 	(void)state;
-	assert_int_equal(epm_map_request_read(stub, true, &req), 0);
+	assert_int_equal(epm_map_request_read(stub, le, &req), 0);
 	assert_int_equal(req.max_towers, 0);
 	memcpy(room.octet + 28, "\xf4\x01", 2);
-	assert_int_equal(epm_map_request_read(stub, true, &req), 0);
+	assert_int_equal(epm_map_request_read(stub, le, &req), 0);
 	assert_int_equal(req.max_towers, 500);
 	room.octet[28]++;
-	assert_int_equal(epm_map_request_read(stub, true, &req), ERR_LIMIT);
+	assert_int_equal(epm_map_request_read(stub, le, &req), ERR_LIMIT);
 }
 
 static void max_count_and_tower_length_must_agree(void **state)
@@ -121,7 +123,7 @@ static void max_count_and_tower_length_must_agree(void **state)
 	(void)state;
 	for (i = 0; i < 2; i++)
 		assert_int_equal(epm_map_request_read(vector_hex(bad[i], &room),
-						      true, &req),
+						      le, &req),
 				 ERR_MALFORMED);
 }
 
@@ -139,9 +141,9 @@ static void a_map_reply_says_where_it_is(void **state)
 
 	(void)state;
 	for (i = 0; i < 2; i++) {
-		assert_int_equal(epm_map_reply_read(stub_of(name[i], &room),
-						    true, &reply),
-				 0);
+		assert_int_equal(
+			epm_map_reply_read(stub_of(name[i], &room), le, &reply),
+			0);
 		assert_int_equal(reply.status, 0);
 		assert_true(epm_handle_is_nil(&reply.handle));
 		assert_int_equal(reply.ntowers, 1);
@@ -157,7 +159,7 @@ static void a_map_reply_says_where_it_is(void **state)
 	assert_int_equal(
 		epm_map_reply_read(
 			stub_of("07_epm_map_resp_emsmdb_http_6001.bin", &room),
-			true, &reply),
+			le, &reply),
 		0);
 	tower = read_tower(reply.tower[0]);
 	assert_int_equal(tower.protocol, TOWER_HTTP);
@@ -176,7 +178,7 @@ static void not_registered_is_a_response_and_no_fault(void **state)
 	assert_int_equal(pdu_read(bytes_of(room.octet, room.len), &pdu), 0);
 	assert_int_equal(pdu.type, PDU_RESPONSE);
 	assert_int_equal(pdu_response_read(&pdu, &resp), 0);
-	assert_int_equal(epm_map_reply_read(resp.stub, true, &reply), 0);
+	assert_int_equal(epm_map_reply_read(resp.stub, le, &reply), 0);
 	assert_int_equal(reply.ntowers, 0);
 	assert_int_equal(reply.status, EPM_NOT_REGISTERED);
 }
@@ -184,7 +186,7 @@ static void not_registered_is_a_response_and_no_fault(void **state)
 static int read_reply(const char *hex, struct vector *room,
 		      struct epm_map_reply *out)
 {
-	return epm_map_reply_read(vector_hex(hex, room), true, out);
+	return epm_map_reply_read(vector_hex(hex, room), le, out);
 }
 
 static void several_towers_stand_at_no_fixed_offset(void **state)
@@ -272,7 +274,7 @@ static void counts_of_a_reply_must_agree(void **state)
 
 static void big_endian_stubs_hold_little_endian_towers(void **state)
 {
-	struct vector le, room;
+	struct vector first, room;
 	struct epm_map_reply reply;
 	struct epm_map_request req;
 	uint8_t octet[256];
@@ -283,8 +285,8 @@ static void big_endian_stubs_hold_little_endian_towers(void **state)
 	assert_int_equal(
 		epm_map_reply_read(stub_of("61_epm_map_resp_emsmdb_50000_"
 					   "samba.bin",
-					   &le),
-				   true, &reply),
+					   &first),
+				   le, &reply),
 		0);
 	tower = reply.tower[0];
 	builder_put(&out, vector_hex(NIL_HANDLE "00000001 00000004 00000000 "
@@ -295,7 +297,7 @@ static void big_endian_stubs_hold_little_endian_towers(void **state)
 	builder_put(&out, vector_hex("00 16c9a0cd", &room));
 	assert_int_equal(out.err, 0);
 	assert_int_equal(
-		epm_map_reply_read(bytes_of(octet, out.len), false, &reply), 0);
+		epm_map_reply_read(bytes_of(octet, out.len), be, &reply), 0);
 	assert_int_equal(reply.status, EPM_CANT_PERFORM);
 	assert_true(bytes_equal(reply.tower[0], tower));
 	assert_int_equal(read_tower(reply.tower[0]).port, 50000);
@@ -305,7 +307,7 @@ static void big_endian_stubs_hold_little_endian_towers(void **state)
 				   "b31f00dd010662da 00000000 " NIL_HANDLE
 				   "00000004",
 				   &room),
-			false, &req),
+			be, &req),
 		0);
 	assert_true(uuid_equal(&req.object, &iface_emsmdb.syntax.uuid));
 	assert_int_equal(req.max_towers, 4);
@@ -322,20 +324,20 @@ static void map_stubs_are_written_as_the_vectors_stand(void **state)
 	struct bytes stub = stub_of("03_epm_map_req_emsmdb_tcp.bin", &room);
 
 	(void)state;
-	assert_int_equal(epm_map_request_read(stub, true, &req), 0);
+	assert_int_equal(epm_map_request_read(stub, le, &req), 0);
 	epm_map_request_write(&out, &req);
 	assert_int_equal(out.err, 0);
 	room.octet[24 + 32 + TOWER_TCP_LEN] = 0;
 	assert_true(bytes_equal(bytes_of(octet, out.len), stub));
 	stub = stub_of("04_epm_map_resp_emsmdb_50000_10.0.0.1.bin", &room);
-	assert_int_equal(epm_map_reply_read(stub, true, &reply), 0);
+	assert_int_equal(epm_map_reply_read(stub, le, &reply), 0);
 	out = builder_over(octet, sizeof(octet), true);
 	epm_map_reply_write(&out, &reply, 1);
 	assert_int_equal(out.err, 0);
 	room.octet[24 + 48 + TOWER_TCP_LEN] = 0;
 	assert_true(bytes_equal(bytes_of(octet, out.len), stub));
 	stub = stub_of("05_epm_map_resp_not_registered.bin", &room);
-	assert_int_equal(epm_map_reply_read(stub, true, &reply), 0);
+	assert_int_equal(epm_map_reply_read(stub, le, &reply), 0);
 	out = builder_over(octet, sizeof(octet), true);
 	epm_map_reply_write(&out, &reply, 1);
 	assert_true(bytes_equal(bytes_of(octet, out.len), stub));
@@ -382,7 +384,7 @@ static void stubs_align_from_their_own_start(void **state)
 		assert_int_equal(out.err, 0);
 		assert_int_equal(epm_map_reply_read(bytes_of(octet + before,
 							     out.len - before),
-						    true, &got),
+						    le, &got),
 				 0);
 		assert_false(epm_handle_is_nil(&got.handle));
 		for (i = 0; i < 3; i++)
@@ -395,7 +397,7 @@ static void refuse_short_request(struct bytes in, void *ctx)
 	struct epm_map_request req;
 
 	(void)ctx;
-	assert_int_equal(epm_map_request_read(in, true, &req), ERR_SHORT);
+	assert_int_equal(epm_map_request_read(in, le, &req), ERR_SHORT);
 }
 
 static void refuse_short_reply(struct bytes in, void *ctx)
@@ -403,7 +405,7 @@ static void refuse_short_reply(struct bytes in, void *ctx)
 	struct epm_map_reply reply;
 
 	(void)ctx;
-	assert_int_equal(epm_map_reply_read(in, true, &reply), ERR_SHORT);
+	assert_int_equal(epm_map_reply_read(in, le, &reply), ERR_SHORT);
 }
 
 static void every_truncated_stub_is_refused(void **state)
@@ -425,13 +427,15 @@ static void read_anything(struct bytes in, void *ctx)
 	struct epm_map_request req;
 	struct epm_map_reply reply;
 	uint32_t i;
-	int little;
+	unsigned f;
 
 	(void)ctx;
-	for (little = 0; little < 2; little++) {
-		if (epm_map_request_read(in, little, &req) == 0)
+	for (f = 0; f < 4; f++) {
+		struct ndr form = { .little = f & 1, .is_64 = f & 2 };
+
+		if (epm_map_request_read(in, form, &req) == 0)
 			assert_true(req.tower.len < in.len);
-		if (epm_map_reply_read(in, little, &reply) < 0)
+		if (epm_map_reply_read(in, form, &reply) < 0)
 			continue;
 		assert_true(reply.ntowers <= EPM_TOWERS_MAX);
 		for (i = 0; i < reply.ntowers; i++)

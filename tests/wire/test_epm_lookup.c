@@ -25,6 +25,7 @@
 		   "03000000 03000000 bbbbbb 00 00000000"
 
 static struct epm_entry entry[EPM_ENTRIES_MAX];
+static const struct ndr le = { .little = true };
 
 static void a_lookup_request_for_all_asks_for_500(void **state)
 {
@@ -37,7 +38,7 @@ static void a_lookup_request_for_all_asks_for_500(void **state)
 	(void)state;
 	stub = vector_read("08_epm_lookup_req_all.bin", &room);
 	stub = bytes_of(stub.at + 24, stub.len - 24);
-	assert_int_equal(epm_lookup_request_read(stub, true, &req), 0);
+	assert_int_equal(epm_lookup_request_read(stub, le, &req), 0);
 	assert_int_equal(req.inquiry, EPM_INQUIRE_ALL);
 	assert_false(req.has_object);
 	assert_false(req.has_interface);
@@ -67,9 +68,9 @@ static void a_lookup_request_for_an_interface_names_it(void **state)
 	for (little = 0; little < 2; little++) {
 		struct builder out = builder_over(octet, sizeof(octet), little);
 		struct bytes stub = vector_hex(hex[little], &room);
+		struct ndr form = { .little = little };
 
-		assert_int_equal(epm_lookup_request_read(stub, little, &req),
-				 0);
+		assert_int_equal(epm_lookup_request_read(stub, form, &req), 0);
 		assert_int_equal(req.inquiry, EPM_INQUIRE_IF);
 		assert_true(syntax_equal(&req.interface, &iface_emsmdb.syntax));
 		assert_int_equal(req.version_option, 3);
@@ -90,7 +91,7 @@ static void more_than_500_entries_are_not_asked_for(void **state)
 				 vector_hex("00000000 00000000 00000000 "
 					    "01000000 " NIL_HANDLE "f5010000",
 					    &room),
-				 true, &req),
+				 le, &req),
 			 ERR_LIMIT);
 }
 
@@ -100,7 +101,7 @@ static void a_lookup_reply_lists_objects_towers_and_annotations(void **state)
 	struct vector room;
 
 	(void)state;
-	assert_int_equal(epm_lookup_reply_read(vector_hex(REPLY, &room), true,
+	assert_int_equal(epm_lookup_reply_read(vector_hex(REPLY, &room), le,
 					       entry, 2, &reply),
 			 0);
 	assert_int_equal(reply.nentries, 2);
@@ -133,12 +134,12 @@ static void a_lookup_reply_may_hold_500_entries_and_no_more(void **state)
 	epm_lookup_reply_write(&out, &reply, entry, EPM_ENTRIES_MAX);
 	assert_int_equal(out.err, 0);
 	stub = bytes_of(octet, out.len);
-	assert_int_equal(epm_lookup_reply_read(stub, true, entry,
+	assert_int_equal(epm_lookup_reply_read(stub, le, entry,
 					       EPM_ENTRIES_MAX - 1, &got),
 			 ERR_LIMIT);
 	memset(entry, 0, sizeof(entry));
 	assert_int_equal(
-		epm_lookup_reply_read(stub, true, entry, EPM_ENTRIES_MAX, &got),
+		epm_lookup_reply_read(stub, le, entry, EPM_ENTRIES_MAX, &got),
 		0);
 	assert_int_equal(got.nentries, EPM_ENTRIES_MAX);
 	for (i = 0; i < EPM_ENTRIES_MAX; i++) {
@@ -151,7 +152,7 @@ static void a_lookup_reply_may_hold_500_entries_and_no_more(void **state)
 	octet[20]++; /* 501 in each count */
 	octet[24]++;
 	octet[32]++;
-	assert_int_equal(epm_lookup_reply_read(stub, true, entry, 100000, &got),
+	assert_int_equal(epm_lookup_reply_read(stub, le, entry, 100000, &got),
 			 ERR_LIMIT);
 }
 
@@ -168,15 +169,14 @@ static void an_annotation_is_at_most_63_octets_and_nul(void **state)
 	epm_lookup_reply_write(&out, &reply, entry, 1);
 	assert_int_equal(out.err, 0);
 	stub = bytes_of(octet, out.len);
-	assert_int_equal(epm_lookup_reply_read(stub, true, entry, 1, &reply),
-			 0);
+	assert_int_equal(epm_lookup_reply_read(stub, le, entry, 1, &reply), 0);
 	assert_int_equal(entry[0].annotation.len, 1); /* up to the NUL */
 	octet[36 + 24]++;			      /* 65 octets */
-	assert_int_equal(epm_lookup_reply_read(stub, true, entry, 1, &reply),
+	assert_int_equal(epm_lookup_reply_read(stub, le, entry, 1, &reply),
 			 ERR_MALFORMED);
 	octet[36 + 24]--;
 	octet[36 + 20]++; /* not from the start */
-	assert_int_equal(epm_lookup_reply_read(stub, true, entry, 1, &reply),
+	assert_int_equal(epm_lookup_reply_read(stub, le, entry, 1, &reply),
 			 ERR_MALFORMED);
 	out = builder_over(octet, sizeof(octet), true);
 	entry[0].annotation = bytes_of(text, 64);
@@ -211,7 +211,7 @@ static void counts_of_a_lookup_reply_must_agree(void **state)
 
 		vector_hex(row[i].counts, &counts);
 		memcpy(room.octet + EPM_HANDLE_LEN, counts.octet, 16);
-		assert_int_equal(epm_lookup_reply_read(stub, true, entry,
+		assert_int_equal(epm_lookup_reply_read(stub, le, entry,
 						       EPM_ENTRIES_MAX, &reply),
 				 row[i].want);
 	}
@@ -223,7 +223,7 @@ static void refuse_short(struct bytes in, void *ctx)
 
 	(void)ctx;
 	assert_int_equal(
-		epm_lookup_reply_read(in, true, entry, EPM_ENTRIES_MAX, &reply),
+		epm_lookup_reply_read(in, le, entry, EPM_ENTRIES_MAX, &reply),
 		ERR_SHORT);
 }
 
@@ -240,13 +240,15 @@ static void read_anything(struct bytes in, void *ctx)
 	struct epm_lookup_request req;
 	struct epm_lookup_reply reply;
 	uint32_t i;
-	int little;
+	unsigned f;
 
 	(void)ctx;
-	for (little = 0; little < 2; little++) {
-		if (epm_lookup_request_read(in, little, &req) == 0)
+	for (f = 0; f < 4; f++) {
+		struct ndr form = { .little = f & 1, .is_64 = f & 2 };
+
+		if (epm_lookup_request_read(in, form, &req) == 0)
 			assert_true(req.max_entries <= EPM_ENTRIES_MAX);
-		if (epm_lookup_reply_read(in, little, entry, 2, &reply) < 0)
+		if (epm_lookup_reply_read(in, form, entry, 2, &reply) < 0)
 			continue;
 		assert_true(reply.nentries <= 2);
 		for (i = 0; i < reply.nentries; i++) {

@@ -151,6 +151,7 @@ static void say_tower(struct value *value, struct bytes in)
 
 static void say_request(struct value *value, const struct pdu *pdu)
 {
+	struct ndr form = { .little = pdu->little };
 	struct epm_map_request map;
 	struct pdu_request req;
 
@@ -160,13 +161,14 @@ static void say_request(struct value *value, const struct pdu *pdu)
 	say(value, "dcerpc.opnum", "%u", req.opnum);
 	if (req.opnum != EPM_MAP)
 		return;
-	assert_int_equal(epm_map_request_read(req.stub, pdu->little, &map), 0);
+	assert_int_equal(epm_map_request_read(req.stub, form, &map), 0);
 	say_tower(value, map.tower);
 }
 
 static void say_response(struct value *value, const struct pdu *pdu)
 {
 	static struct epm_entry entry[EPM_ENTRIES_MAX];
+	struct ndr form = { .little = pdu->little };
 	struct epm_lookup_reply lookup;
 	struct pdu_response resp;
 	struct epm_map_reply map;
@@ -176,15 +178,14 @@ static void say_response(struct value *value, const struct pdu *pdu)
 	say(value, "dcerpc.cn_ctx_id", "%u", resp.context);
 	say(value, "dcerpc.opnum", "%u", cap.opnum);
 	if (cap.opnum == EPM_MAP) {
-		assert_int_equal(
-			epm_map_reply_read(resp.stub, pdu->little, &map), 0);
+		assert_int_equal(epm_map_reply_read(resp.stub, form, &map), 0);
 		for (i = 0; i < map.ntowers; i++)
 			say_tower(value, map.tower[i]);
 		say(value, "epm.rc", "0x%08x", map.status);
 		return;
 	}
 	assert_int_equal(cap.opnum, EPM_LOOKUP);
-	assert_int_equal(epm_lookup_reply_read(resp.stub, pdu->little, entry,
+	assert_int_equal(epm_lookup_reply_read(resp.stub, form, entry,
 					       EPM_ENTRIES_MAX, &lookup),
 			 0);
 	for (i = 0; i < lookup.nentries; i++) {

@@ -69,12 +69,13 @@ uint32_t epm_map(struct conn *conn, const struct channel_call *call,
 {
 	const struct server *server = conn_server(conn);
 	const struct registered *entry;
+	struct ndr form = { .little = call->little };
 	struct epm_map_request request;
 	struct epm_map_reply reply = { .status = EPM_NOT_REGISTERED };
 	uint8_t room[TOWER_TCP_LEN];
 	struct builder tower = builder_over(room, sizeof(room), true);
 
-	if (epm_map_request_read(call->stub, call->little, &request))
+	if (epm_map_request_read(call->stub, form, &request))
 		return PDU_FAULT_NDR;
 	entry = entry_for(server, request.tower);
 	if (entry) {
@@ -139,6 +140,7 @@ static uint32_t list_entries(const struct server *server,
 uint32_t epm_lookup(struct conn *conn, const struct channel_call *call,
 		    struct builder *out)
 {
+	struct ndr form = { .little = call->little };
 	struct epm_lookup_request request;
 	struct epm_lookup_reply reply = { 0 };
 	struct epm_entry entry[ENTRIES_MAX] = { 0 };
@@ -147,7 +149,7 @@ uint32_t epm_lookup(struct conn *conn, const struct channel_call *call,
 	struct handle *handle;
 	uint32_t fault, at;
 
-	if (epm_lookup_request_read(call->stub, call->little, &request))
+	if (epm_lookup_request_read(call->stub, form, &request))
 		return PDU_FAULT_NDR;
 	fault = find_place(conn, &request.handle, &handle);
 	if (fault)

@@ -43,9 +43,10 @@ static void map_write(struct link *link, struct builder *out)
 static int map_read(struct link *link, struct cursor cur)
 {
 	struct bytes stub = bytes_of(cur.at, cursor_left(&cur));
+	struct ndr form = { .little = cur.little };
 	struct epm_map_reply reply;
 	struct tower tower;
-	int err = epm_map_reply_read(stub, cur.little, &reply);
+	int err = epm_map_reply_read(stub, form, &reply);
 
 	if (err)
 		return err;

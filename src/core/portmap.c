@@ -1,0 +1,436 @@
+/*
+ * portmap.c - virtual ports: each (server, interface, real port) has a port
+ * of its own on the virtual address.
+ *
+ * Layer: core (pure: a lock orders threads, no more; no I/O, no clock).
+ * Units: milliseconds of the monotonic clock; ports in host order.
+ *
+ * Assignments stand in two orders: by virtual port, for a connection; by
+ * (server name, real port, interface), for an answer and for an update. Both
+ * have room for every port there is, in pages that the kernel gives when
+ * they are first used.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/pool.h"
+#include "core/portmap.h"
+#include "portmap_choose.h"
+
+#define PORTS	65536
+#define NO_SLOT UINT8_MAX
+
+struct assignment {
+	char server[CONF_NAME_MAX];
+	struct syntax interface;
+	uint16_t port; /* of the server */
+	uint16_t vport;
+	uint8_t slot;	/* NO_SLOT: the server is absent */
+	bool is_listed; /* the last update saw it announced */
+	bool is_missed; /* since <missed_ms> */
+	uint64_t missed_ms;
+};
+
+struct portmap {
+	pthread_rwlock_t lock;
+	struct pool *pool;
+	/* The server that has the slot; "" = none, or another slot is the
+	 * one that its name means. */
+	char name[ARRAY_SLOTS][CONF_NAME_MAX];
+	unsigned n;
+	struct assignment *sorted[PORTS]; /* in the order of compare() */
+	struct assignment *at[PORTS];	  /* by virtual port */
+	/* Of the update under way. */
+	struct portmap_stock stock;
+	struct announcement room[ANNOUNCED_MAX];
+};
+
+struct portmap *portmap_new(void)
+{
+	struct portmap *map = calloc(1, sizeof(*map));
+
+	if (!map)
+		return NULL;
+	map->pool = pool_new(sizeof(struct assignment), PORTS);
+	if (!map->pool || pthread_rwlock_init(&map->lock, NULL)) {
+		pool_free(map->pool);
+		free(map);
+		return NULL;
+	}
+	return map;
+}
+
+void portmap_free(struct portmap *map)
+{
+	if (!map)
+		return;
+	pthread_rwlock_destroy(&map->lock);
+	pool_free(map->pool);
+	free(map);
+}
+
+static int compare_interfaces(const struct syntax *a, const struct syntax *b)
+{
+	const struct uuid *left = &a->uuid, *right = &b->uuid;
+
+	if (left->time_low != right->time_low)
+		return left->time_low < right->time_low ? -1 : 1;
+	if (left->time_mid != right->time_mid)
+		return left->time_mid < right->time_mid ? -1 : 1;
+	if (left->time_hi != right->time_hi)
+		return left->time_hi < right->time_hi ? -1 : 1;
+	if (a->major != b->major)
+		return a->major < b->major ? -1 : 1;
+	return memcmp(left->rest, right->rest, sizeof(left->rest));
+}
+
+static int compare(const struct assignment *one, const struct portmap_key *key)
+{
+	int order = strcmp(one->server, key->server);
+
+	if (order)
+		return order;
+	if (one->port != key->port)
+		return one->port < key->port ? -1 : 1;
+	return compare_interfaces(&one->interface, &key->interface);
+}
+
+/* The first that is not below <key>. */
+static unsigned place_of(const struct portmap *map,
+			 const struct portmap_key *key)
+{
+	unsigned low = 0, high = map->n, middle;
+
+	while (low < high) {
+		middle = (low + high) / 2;
+		if (compare(map->sorted[middle], key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct assignment *find(const struct portmap *map,
+			       const struct portmap_key *key)
+{
+	unsigned i = place_of(map, key);
+
+	if (i == map->n || compare(map->sorted[i], key))
+		return NULL;
+	return map->sorted[i];
+}
+
+/* <key> has no assignment, <vport> stands for nothing. NULL: no memory. */
+static struct assignment *assign(struct portmap *map,
+				 const struct portmap_key *key, uint16_t vport)
+{
+	struct assignment *one = pool_take(map->pool);
+	unsigned i = place_of(map, key);
+
+	if (!one)
+		return NULL;
+	memcpy(one->server, key->server, strlen(key->server) + 1);
+	one->interface = key->interface;
+	one->port = key->port;
+	one->vport = vport;
+	one->slot = NO_SLOT;
+	memmove(&map->sorted[i + 1], &map->sorted[i],
+		(map->n - i) * sizeof(one));
+	map->sorted[i] = one;
+	map->at[vport] = one;
+	map->n++;
+	return one;
+}
+
+/* Give up the <i>th in order. */
+static void give_up(struct portmap *map, unsigned i)
+{
+	struct assignment *one = map->sorted[i];
+
+	map->n--;
+	memmove(&map->sorted[i], &map->sorted[i + 1],
+		(map->n - i) * sizeof(one));
+	map->at[one->vport] = NULL;
+	pool_give(map->pool, one);
+}
+
+/* A server that got another address is two for a while, of one name: the one
+ * in use is meant. */
+static bool is_shadowed(const struct array *array, const struct server *server)
+{
+	unsigned i;
+
+	if (server->life == SERVER_IN_USE)
+		return false;
+	for (i = 0; i < ARRAY_SLOTS; i++)
+		if (array->server[i].life == SERVER_IN_USE &&
+		    !strcmp(array->server[i].name, server->name))
+			return true;
+	return false;
+}
+
+static void read_names(struct portmap *map, const struct array *array)
+{
+	const struct server *server;
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SLOTS; i++) {
+		server = &array->server[i];
+		map->name[i][0] = '\0';
+		if (server->life != SERVER_FREE && !is_shadowed(array, server))
+			memcpy(map->name[i], server->name, CONF_NAME_MAX);
+	}
+}
+
+static uint8_t slot_of(const struct portmap *map, const char *name)
+{
+	uint8_t i;
+
+	for (i = 0; i < ARRAY_SLOTS; i++)
+		if (!strcmp(map->name[i], name))
+			return i;
+	return NO_SLOT;
+}
+
+/* The slots that have a name, by their names; returns how many. */
+static unsigned slots_by_name(const struct portmap *map,
+			      uint8_t order[static ARRAY_SLOTS])
+{
+	unsigned i, j, n = 0;
+
+	for (i = 0; i < ARRAY_SLOTS; i++) {
+		if (!map->name[i][0])
+			continue;
+		for (j = n++;
+		     j && strcmp(map->name[order[j - 1]], map->name[i]) > 0;
+		     j--)
+			order[j] = order[j - 1];
+		order[j] = (uint8_t)i;
+	}
+	return n;
+}
+
+static struct portmap_key key_of(const struct portmap *map, unsigned slot,
+				 const struct syntax *interface, uint16_t port)
+{
+	return (struct portmap_key){ map->name[slot], port, *interface };
+}
+
+/* Who is present, and what is announced. */
+static void look_around(struct portmap *map, struct announced *announced)
+{
+	struct assignment *one;
+	struct portmap_key key;
+	unsigned i, n, slot;
+
+	for (i = 0; i < map->n; i++) {
+		map->sorted[i]->slot = slot_of(map, map->sorted[i]->server);
+		map->sorted[i]->is_listed = false;
+	}
+	for (slot = 0; slot < ARRAY_SLOTS; slot++) {
+		if (!map->name[slot][0])
+			continue;
+		n = announced_copy(announced, slot, map->room, ANNOUNCED_MAX);
+		for (i = 0; i < n; i++) {
+			key = key_of(map, slot, &map->room[i].interface,
+				     map->room[i].port);
+			one = find(map, &key);
+			if (one)
+				one->is_listed = true;
+		}
+	}
+}
+
+static bool is_allowed(const struct portmap_rules *rules, uint16_t vport)
+{
+	return vport >= rules->first && vport <= rules->last &&
+	       !portset_has(rules->exclude, vport);
+}
+
+/* Has it been missed for as long as it lingers? */
+static bool is_over(struct assignment *one, uint64_t linger_ms, uint64_t now_ms)
+{
+	if (!one->is_listed && !one->is_missed)
+		one->missed_ms = now_ms;
+	one->is_missed = !one->is_listed;
+	return one->is_missed && now_ms - one->missed_ms >= linger_ms;
+}
+
+static void give_up_old(struct portmap *map, const struct portmap_rules *rules,
+			uint64_t now_ms)
+{
+	unsigned i = map->n;
+
+	while (i--)
+		if (!is_allowed(rules, map->sorted[i]->vport) ||
+		    is_over(map->sorted[i], rules->linger_ms, now_ms))
+			give_up(map, i);
+}
+
+static void take_stock(struct portmap *map, const struct announced *announced,
+		       const struct portmap_rules *rules)
+{
+	struct portmap_stock *stock = &map->stock;
+	struct portset set;
+	unsigned i;
+
+	stock->first = rules->first;
+	stock->last = rules->last;
+	portset_clear(&set);
+	portset_add_range(&set, rules->first, rules->last);
+	portset_remove(&set, 0); /* stands for "none" */
+	portset_subtract(&stock->free, &set, rules->exclude);
+	for (i = 0; i < map->n; i++)
+		portset_remove(&stock->free, map->sorted[i]->vport);
+	announced_ports(announced, &set);
+	portset_subtract(&stock->calm, &stock->free, &set);
+}
+
+/* The real number if it is free, else, if that is allowed yet, a hashed one.
+ * 0: none. */
+static uint16_t choose(const struct portmap *map, const struct portmap_key *key,
+		       bool may_hash)
+{
+	if (portset_has(&map->stock.free, key->port))
+		return key->port;
+	return may_hash ? portmap_choose(&map->stock, key) : 0;
+}
+
+/* Returns how many of the server's have none afterwards. */
+static unsigned give_ports(struct portmap *map, struct announced *announced,
+			   unsigned slot, bool may_hash)
+{
+	unsigned i, n, without = 0;
+	struct assignment *one;
+	struct portmap_key key;
+	uint16_t vport;
+
+	n = announced_copy(announced, slot, map->room, ANNOUNCED_MAX);
+	for (i = 0; i < n; i++) {
+		key = key_of(map, slot, &map->room[i].interface,
+			     map->room[i].port);
+		if (find(map, &key))
+			continue;
+		vport = choose(map, &key, may_hash);
+		one = vport ? assign(map, &key, vport) : NULL;
+		if (!one) {
+			without++;
+			continue;
+		}
+		one->slot = (uint8_t)slot;
+		portset_remove(&map->stock.free, vport);
+		portset_remove(&map->stock.calm, vport);
+	}
+	return without;
+}
+
+static unsigned update(struct portmap *map, const struct array *array,
+		       struct announced *announced,
+		       const struct portmap_rules *rules, uint64_t now_ms)
+{
+	uint8_t order[ARRAY_SLOTS];
+	unsigned i, n, without = 0;
+
+	read_names(map, array);
+	look_around(map, announced);
+	give_up_old(map, rules, now_ms);
+	take_stock(map, announced, rules);
+	n = slots_by_name(map, order);
+	for (i = 0; i < n; i++)
+		give_ports(map, announced, order[i], false);
+	for (i = 0; i < n; i++)
+		without += give_ports(map, announced, order[i], true);
+	return without;
+}
+
+unsigned portmap_update(struct portmap *map, const struct array *array,
+			struct announced *announced,
+			const struct portmap_rules *rules, uint64_t now_ms)
+{
+	unsigned without;
+
+	pthread_rwlock_wrlock(&map->lock);
+	without = update(map, array, announced, rules, now_ms);
+	pthread_rwlock_unlock(&map->lock);
+	return without;
+}
+
+uint16_t portmap_find(struct portmap *map, unsigned slot,
+		      const struct syntax *interface, uint16_t port)
+{
+	const struct assignment *one;
+	struct portmap_key key;
+	uint16_t vport;
+
+	pthread_rwlock_rdlock(&map->lock);
+	key = key_of(map, slot, interface, port);
+	one = find(map, &key);
+	vport = one ? one->vport : 0;
+	pthread_rwlock_unlock(&map->lock);
+	return vport;
+}
+
+bool portmap_at(struct portmap *map, uint16_t vport, struct vport *out)
+{
+	const struct assignment *one;
+	bool is_there;
+
+	pthread_rwlock_rdlock(&map->lock);
+	one = map->at[vport];
+	is_there = one && one->slot != NO_SLOT;
+	if (is_there)
+		*out = (struct vport){ one->slot, one->port, one->interface };
+	pthread_rwlock_unlock(&map->lock);
+	return is_there;
+}
+
+void portmap_ports(struct portmap *map, struct portset *out)
+{
+	unsigned i;
+
+	portset_clear(out);
+	pthread_rwlock_rdlock(&map->lock);
+	for (i = 0; i < map->n; i++)
+		if (map->sorted[i]->slot != NO_SLOT)
+			portset_add(out, map->sorted[i]->vport);
+	pthread_rwlock_unlock(&map->lock);
+}
+
+void portmap_each(struct portmap *map,
+		  void (*one)(void *ctx, const struct portmap_row *row),
+		  void *ctx)
+{
+	const struct assignment *at;
+	struct portmap_row row;
+	unsigned i;
+
+	pthread_rwlock_rdlock(&map->lock);
+	for (i = 0; i < PORTS; i++) {
+		at = map->at[i];
+		if (!at)
+			continue;
+		row = (struct portmap_row){ at->server, at->interface, at->port,
+					    at->vport };
+		one(ctx, &row);
+	}
+	pthread_rwlock_unlock(&map->lock);
+}
+
+int portmap_restore(struct portmap *map, const struct portmap_row *row)
+{
+	struct portmap_key key = { row->server, row->port, row->interface };
+	size_t len = strlen(row->server);
+	int err = 0;
+
+	if (!row->port || !row->vport || !len || len >= CONF_NAME_MAX)
+		return ERR_MALFORMED;
+	pthread_rwlock_wrlock(&map->lock);
+	if (map->at[row->vport] || find(map, &key))
+		err = ERR_EXISTS;
+	else if (!assign(map, &key, row->vport))
+		err = ERR_MEMORY;
+	pthread_rwlock_unlock(&map->lock);
+	return err;
+}
