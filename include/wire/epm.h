@@ -81,6 +81,11 @@ MUST_CHECK int epm_map_reply_read(struct bytes stub, struct ndr form,
 void epm_map_reply_write(struct builder *out, const struct epm_map_reply *reply,
 			 uint32_t max_towers);
 
+/* An answer without towers in NDR64, the one form that no other is written
+ * in: ept_map, nothing found, for which <status> says why. */
+void epm_map_none_write64(struct builder *out, uint32_t max_towers,
+			  uint32_t status);
+
 enum epm_inquiry {
 	EPM_INQUIRE_ALL = 0,
 	EPM_INQUIRE_IF = 1,

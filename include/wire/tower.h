@@ -55,6 +55,9 @@ MUST_CHECK int tower_read(struct bytes in, struct tower *out);
  */
 void tower_patch(uint8_t *tower, const struct tower *read, uint16_t port,
 		 const struct addr *addr);
+/* Have a tower that was read name the nil interface on port 0: nobody can use
+ * it, and its length stays. */
+void tower_spoil(uint8_t *tower, const struct tower *read);
 /* Append the tower of <interface> over <protocol> (TCP or HTTP), transfer
  * syntax NDR, at <port> of an IPv4 address (NULL: 0.0.0.0). */
 void tower_write(struct builder *out, enum tower_protocol protocol,

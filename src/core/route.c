@@ -147,11 +147,12 @@ static enum reason admit(struct router *router, struct route *route,
 }
 
 /* The server of the run that this connection to 135 goes on with. */
-static struct server *choose_run(void *ctx, uint64_t candidates)
+static int choose_run(void *ctx, uint64_t candidates)
 {
 	struct wish *wish = ctx;
+	struct server *server = sched_pick(wish->router->sched, candidates, 0);
 
-	return sched_pick(wish->router->sched, candidates, 0);
+	return server ? server->slot : -1;
 }
 
 /* Whom a private client is to be led to before its binding is made. */
@@ -159,7 +160,8 @@ static void lead(struct wish *wish, const struct addr *client,
 		 const struct route *route, uint32_t group)
 {
 	struct router *router = wish->router;
-	uint64_t issuers, open;
+	struct run_chooser chooser = { choose_run, wish };
+	uint64_t issuers;
 	bool is_gone;
 	int slot;
 
@@ -172,8 +174,8 @@ static void lead(struct wish *wish, const struct addr *client,
 	if (wish->is_group || route->kind != ROUTE_MAPPER ||
 	    !affinity_is_shared(router->affinity, client))
 		return;
-	open = array_open(router->array, wish->now_ms);
-	slot = run_open(router->runs, client, open, choose_run, wish,
+	slot = run_open(router->runs, client,
+			array_open(router->array, wish->now_ms), &chooser,
 			wish->now_ms);
 	if (slot >= 0)
 		wish->owners = UINT64_C(1) << slot;

@@ -11,12 +11,15 @@
 #include "net/dial.h"
 #include "net/relay.h"
 #include "svc/rpc.h"
+#include "rpc_watch.h"
 #include "wire/epm.h"
 
 /* Most connections are look-ups that end at once. Those that stay are
  * settled, and pay for what only they need: keep-alive probes. */
 enum rpc_state {
 	RPC_ACCEPTED,
+	RPC_ASKED, /* what it says first will choose its server */
+	RPC_ANSWERED, /* by us, in its server's name */
 	RPC_CONNECTING,
 	RPC_WAITING, /* to look again whether the client may move */
 	RPC_YOUNG,
@@ -26,6 +29,19 @@ enum rpc_state {
 
 #define RPC_SETTLE_MS	  5000
 #define RPC_LOOK_AGAIN_MS 30
+#define RPC_FIRST_MS	  5000	 /* for a first PDU that is waited for */
+#define RPC_ANSWERED_MS	  300000 /* without a question */
+
+/* A worker's room to read and write PDUs in; used for the time of a call. */
+#define RPC_ROOM (128 * 1024)
+struct rpc_room {
+	uint8_t stub[RPC_ROOM];	  /* of an answer that came */
+	uint8_t anew[RPC_ROOM];	  /* a stub in its place */
+	uint8_t answer[RPC_ROOM]; /* PDUs of ours */
+	uint8_t tower[TOWER_TCP_LEN];
+	struct epm_entry entry[EPM_ENTRIES_MAX];
+	struct announcement announced[ANNOUNCED_MAX];
+};
 
 struct rpc_listener {
 	struct loop_io io;
@@ -43,7 +59,11 @@ struct rpc_conn {
 	struct list node; /* in the list of its state */
 	struct svc_rpc *svc;
 	struct relay relay;
-	struct dial dial;
+	union {
+		struct dial dial;	/* until the server is reached */
+		struct rpc_watch watch; /* from then on */
+		uint32_t answered_group; /* RPC_ANSWERED: the client's */
+	};
 	struct route route;
 	struct server *server; /* dialled; the route holds it */
 	struct endpoint client;
@@ -56,6 +76,16 @@ struct rpc_conn {
 
 _Static_assert(sizeof(struct rpc_conn) <= 512,
 	       "an idle connection costs at most half a KiB");
+
+/* Kinds of lines of which a flood tells nothing new. */
+enum rpc_notice {
+	RPC_NOTICE_FAULT,
+	RPC_NOTICE_INTERFACE,
+	RPC_NOTICE_LEASE,
+	RPC_NOTICE_VIRTUAL_PORT,
+	RPC_NOTICE_UNREAD,
+	RPC_NOTICES
+};
 
 struct svc_rpc {
 	struct loop *loop;
@@ -70,11 +100,18 @@ struct svc_rpc {
 	unsigned count[RPC_ENDED + 1];
 	struct tick_queue waiting; /* by relay.idle, which is free then */
 	struct loop_timer look_again;
+	/* Those that are asked or answered, by relay.idle, too. */
+	struct tick_queue asked, answered;
+	struct loop_timer first_late, answered_late;
+	struct rpc_room *room;
+	struct list waiting_answers; /* of endpoint mappers, for ports */
+	struct loop_timer answer_wait;
 	struct loop_timer settle; /* armed while connections are young */
 	int spare_fd; /* given up to refuse when there is none left */
 	bool is_stopping;
 	struct log_limit refusals[REASON_COUNT];
 	struct log_limit rests;
+	struct log_limit notices[RPC_NOTICES];
 };
 
 /* rpc.c: a connection that was accepted; <fd> is taken. */
@@ -82,6 +119,24 @@ void rpc_take(struct svc_rpc *svc, int fd, const struct endpoint *client,
 	      uint16_t port);
 /* rpc.c: the only place where a connection changes its state. */
 void rpc_set_state(struct rpc_conn *conn, enum rpc_state state);
+/* rpc.c: nobody was chosen for it, nothing is held. */
+void rpc_refuse(struct rpc_conn *conn, const char *server, enum reason reason);
+/* rpc.c: choose a server and dial it. <group>: the association group that its
+ * bind names, where that was read; 0: none. */
+void rpc_serve(struct rpc_conn *conn, uint32_t group);
+/* rpc.c: choose a server. False: the client was refused. */
+bool rpc_choose(struct rpc_conn *conn, uint32_t group);
+/* rpc.c: the end of one that is not relayed: closed, or reset for a reason
+ * that is no peer's end. Its route ends with it. */
+void rpc_end(struct rpc_conn *conn, enum reason reason);
+/* rpc_first.c: wait for the first PDU, by which a server is chosen or which is
+ * answered here. */
+void rpc_ask(struct rpc_conn *conn);
+void rpc_first_late(struct loop_timer *timer);
+/* rpc_answer.c: be the endpoint mapper. <bind>: the first PDU, which still is
+ * to be read from the socket. */
+void rpc_answer(struct rpc_conn *conn);
+void rpc_answered_late(struct loop_timer *timer);
 /* rpc.c: the end of a connection whose route is held; nothing is dialled. */
 void rpc_refuse_routed(struct rpc_conn *conn, enum reason reason);
 /* rpc.c: the server was reached. */

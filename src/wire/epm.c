@@ -214,3 +214,14 @@ void epm_map_reply_write(struct builder *out, const struct epm_map_reply *reply,
 			epm_tower_put(out, start, reply->tower[i]);
 	builder_u32(out, reply->status);
 }
+
+void epm_map_none_write64(struct builder *out, uint32_t max_towers,
+			  uint32_t status)
+{
+	builder_zero(out, EPM_HANDLE_LEN);
+	builder_u32(out, 0); /* towers; the array is aligned to 8 already */
+	builder_u64(out, max_towers);
+	builder_u64(out, 0); /* offset */
+	builder_u64(out, 0);
+	builder_u32(out, status);
+}

@@ -167,6 +167,15 @@ void tower_patch(uint8_t *tower, const struct tower *read, uint16_t port,
 		memcpy(tower + read->addr_offset, addr->octet, 4);
 }
 
+/* The first floor: its count, its length, the kind, then the interface. */
+#define INTERFACE_AT 5
+
+void tower_spoil(uint8_t *tower, const struct tower *read)
+{
+	memset(tower + INTERFACE_AT, 0, UUID_LEN);
+	tower_patch(tower, read, 0, NULL);
+}
+
 static void write_syntax(struct builder *out, const struct syntax *syntax)
 {
 	builder_u16(out, SYNTAX_LHS_LEN);

@@ -1,0 +1,323 @@
+/*
+ * rpc_mapper.c - a relayed conversation with an endpoint mapper.
+ *
+ * Layer: svc.
+ *
+ * Here: which answer belongs to which question, whole answers from their
+ * fragments, waiting. What an answer says is judged in rpc_mapper_answer.c.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/pool.h"
+#include "rpc_log.h"
+#include "rpc_mapper.h"
+#include "rpc_mapper_priv.h"
+#include "rpc_priv.h"
+#include "wire/iface.h"
+
+struct rpc_mapper *rpc_mapper_new(struct rpc_conn *conn)
+{
+	struct rpc_mapper *mapper = calloc(1, sizeof(*mapper));
+
+	if (!mapper)
+		return NULL;
+	mapper->conn = conn;
+	list_init(&mapper->waiting);
+	return mapper;
+}
+
+void rpc_mapper_free(struct rpc_conn *conn)
+{
+	list_remove(&conn->watch.mapper->waiting);
+	free(conn->watch.mapper);
+	conn->watch.mapper = NULL;
+}
+
+void rpc_mapper_offered(struct rpc_mapper *mapper, const struct pdu_bind *bind)
+{
+	unsigned i;
+
+	mapper->noffered = 0;
+	for (i = 0; i < bind->ncontexts && i < MAPPER_CONTEXTS; i++) {
+		mapper->offered[i] = (struct mapper_context){
+			.id = bind->context[i].id,
+			.is_epm = iface_of(&bind->context[i].abstract) ==
+				  &iface_epm,
+		};
+		mapper->noffered++;
+	}
+}
+
+static struct mapper_context *find_context(struct rpc_mapper *mapper,
+					   uint16_t id)
+{
+	unsigned i;
+
+	for (i = 0; i < mapper->ncontexts; i++)
+		if (mapper->context[i].id == id)
+			return &mapper->context[i];
+	return NULL;
+}
+
+void rpc_mapper_accepted(struct rpc_mapper *mapper,
+			 const struct pdu_bind_ack *ack)
+{
+	unsigned i;
+
+	for (i = 0; i < ack->nresults && i < mapper->noffered; i++) {
+		struct mapper_context *now;
+
+		if (ack->result[i].result != PDU_ACCEPT)
+			continue;
+		now = find_context(mapper, mapper->offered[i].id);
+		if (!now && mapper->ncontexts < MAPPER_CONTEXTS)
+			now = &mapper->context[mapper->ncontexts++];
+		if (!now)
+			return;
+		*now = mapper->offered[i];
+		now->is_64 = syntax_equal(&ack->result[i].transfer,
+					  &syntax_ndr64);
+	}
+	mapper->noffered = 0;
+}
+
+/* Of several calls with one number the last one counts. */
+static struct mapper_call *find_call(struct rpc_mapper *mapper, uint32_t id)
+{
+	unsigned i;
+
+	for (i = 0; i < MAPPER_CALLS; i++)
+		if (mapper->call[i].is_open && mapper->call[i].id == id)
+			return &mapper->call[i];
+	return NULL;
+}
+
+static struct mapper_call *open_call(struct rpc_mapper *mapper, uint32_t id)
+{
+	struct mapper_call *call = find_call(mapper, id);
+	unsigned i;
+
+	for (i = 0; i < MAPPER_CALLS && !call; i++)
+		if (!mapper->call[i].is_open)
+			call = &mapper->call[i];
+	if (!call)
+		call = &mapper->call[mapper->next_call++ % MAPPER_CALLS];
+	return call;
+}
+
+/* How many towers a client asks for; and of a shared address's run, which
+ * interface. 1 where that cannot be read. */
+static uint16_t note_map(struct rpc_conn *conn, const struct pdu *pdu,
+			 const struct pdu_request *request, bool is_64)
+{
+	struct router *router = &conn->svc->shared->router;
+	struct ndr form = { .little = pdu->little, .is_64 = is_64 };
+	struct epm_map_request map;
+	struct tower tower;
+
+	if (request->opnum != EPM_MAP || !(pdu->flags & PDU_LAST) ||
+	    epm_map_request_read(request->stub, form, &map))
+		return 1;
+	if (map.tower.len && !tower_read(map.tower, &tower) &&
+	    affinity_is_shared(router->affinity, &conn->client.addr))
+		(void)!run_ask(router->runs, &conn->client.addr,
+			       &tower.interface);
+	return (uint16_t)map.max_towers;
+}
+
+void rpc_mapper_request(struct rpc_conn *conn, const struct pdu *pdu)
+{
+	struct rpc_mapper *mapper = conn->watch.mapper;
+	struct pdu_request request;
+	struct mapper_context *context;
+
+	if (!(pdu->flags & PDU_FIRST) || pdu_request_read(pdu, &request))
+		return;
+	context = find_context(mapper, request.context);
+	if (!context || !context->is_epm ||
+	    (request.opnum != EPM_MAP && request.opnum != EPM_LOOKUP))
+		return;
+	*open_call(mapper, pdu->call_id) = (struct mapper_call){
+		.id = pdu->call_id,
+		.max = note_map(conn, pdu, &request, context->is_64),
+		.opnum = (uint8_t)request.opnum,
+		.is_64 = context->is_64,
+		.is_open = true,
+	};
+}
+
+/* Add the stub of one fragment. */
+static int add_stub(struct mapper_answer *answer, uint8_t *room, size_t cap,
+		    const struct pdu *pdu)
+{
+	struct pdu_response response;
+	int err = pdu_response_read(pdu, &response);
+
+	if (err)
+		return err;
+	answer->context = response.context;
+	if (answer->nfragments == MAPPER_FRAGMENTS ||
+	    response.stub.len > cap - answer->stub_len)
+		return ERR_LIMIT;
+	memcpy(room + answer->stub_len, response.stub.at, response.stub.len);
+	answer->fragment[answer->nfragments++] = (struct mapper_fragment){
+		.at = (size_t)(response.stub.at - answer->at),
+		.len = response.stub.len,
+	};
+	answer->stub_len += response.stub.len;
+	return 0;
+}
+
+/*
+ * Put the answer at <at> together, its fragments behind one another. 1: it is
+ * whole; 0: more has to come; negative: it cannot be read.
+ */
+static int gather(struct svc_rpc *svc, uint8_t *at, size_t len,
+		  struct mapper_answer *answer)
+{
+	struct pdu pdu = { 0 };
+	int err, n;
+
+	answer->at = at;
+	answer->stub = svc->room->stub;
+	do {
+		n = pdu_length(bytes_of(at + answer->len, len - answer->len));
+		if (n <= 0)
+			return n;
+		if ((size_t)n > len - answer->len)
+			return 0;
+		err = pdu_read(bytes_of(at + answer->len, (size_t)n), &pdu);
+		if (err)
+			return err;
+		if (!answer->nfragments) {
+			answer->call_id = pdu.call_id;
+			answer->little = pdu.little;
+		}
+		if (pdu.type != PDU_RESPONSE || pdu.call_id != answer->call_id)
+			return ERR_MALFORMED;
+		if (pdu.auth.len && pdu.auth_level > answer->auth_level)
+			answer->auth_level = pdu.auth_level;
+		err = add_stub(answer, svc->room->stub, RPC_ROOM, &pdu);
+		if (err)
+			return err;
+		answer->len += (size_t)n;
+	} while (!(pdu.flags & PDU_LAST));
+	return 1;
+}
+
+/* The changed stub goes back to where its octets came from. */
+static void scatter(const struct mapper_answer *answer)
+{
+	size_t done = 0;
+	unsigned i;
+
+	for (i = 0; i < answer->nfragments; i++) {
+		memcpy(answer->at + answer->fragment[i].at, answer->stub + done,
+		       answer->fragment[i].len);
+		done += answer->fragment[i].len;
+	}
+}
+
+/* A new, shorter answer takes the place of the one that came. */
+static size_t replace(const struct mapper_answer *answer, size_t len,
+		      struct relay_look *out)
+{
+	memmove(answer->at + answer->new_len, answer->at + answer->len,
+		len - answer->len);
+	memcpy(answer->at, answer->new, answer->new_len);
+	out->len -= answer->len - answer->new_len;
+	return answer->new_len;
+}
+
+static void stop_waiting(struct rpc_mapper *mapper)
+{
+	list_remove(&mapper->waiting);
+	mapper->waits_until_ms = 0;
+}
+
+/* True: hold the answer back, its ports will be open in a moment. */
+static bool wait_for_ports(struct rpc_conn *conn)
+{
+	struct rpc_mapper *mapper = conn->watch.mapper;
+	struct svc_rpc *svc = conn->svc;
+	uint64_t now = loop_now_ms(svc->loop);
+
+	if (mapper->waits_until_ms)
+		return now < mapper->waits_until_ms;
+	mapper->waits_until_ms = now + MAPPER_WAIT_MS;
+	if (list_is_empty(&svc->waiting_answers))
+		loop_timer_set(svc->loop, &svc->answer_wait, MAPPER_WAIT_MS);
+	list_add(&svc->waiting_answers, &mapper->waiting);
+	return true;
+}
+
+static size_t judge(struct rpc_conn *conn, struct mapper_answer *answer,
+		    size_t len, struct relay_look *out)
+{
+	struct rpc_mapper *mapper = conn->watch.mapper;
+	enum mapper_verdict verdict;
+
+	/* The first that could be judged, and the last that waits. */
+	answer->is_last_look = mapper->waits_until_ms &&
+			       loop_now_ms(conn->svc->loop) >=
+				       mapper->waits_until_ms;
+	verdict = rpc_mapper_judge(conn, answer);
+	if (verdict == MAPPER_WAIT && wait_for_ports(conn))
+		return 0;
+	stop_waiting(mapper);
+	find_call(mapper, answer->call_id)->is_open = false;
+	if (verdict == MAPPER_REPLACE)
+		return replace(answer, len, out);
+	if (verdict == MAPPER_CHANGED)
+		scatter(answer);
+	return answer->len;
+}
+
+size_t rpc_mapper_response(struct rpc_conn *conn, uint8_t *at, size_t len,
+			   struct relay_look *out)
+{
+	struct rpc_mapper *mapper = conn->watch.mapper;
+	struct mapper_answer answer = { 0 };
+	size_t first = (size_t)pdu_length(bytes_of(at, len));
+	struct mapper_call *call;
+	struct pdu pdu;
+	int whole;
+
+	if (pdu_read(bytes_of(at, first), &pdu))
+		return first;
+	call = find_call(mapper, pdu.call_id);
+	if (!call || !(pdu.flags & PDU_FIRST))
+		return first;
+	answer.opnum = call->opnum;
+	answer.is_64 = call->is_64;
+	answer.max = call->max;
+	whole = gather(conn->svc, at, len, &answer);
+	if (!whole && len <= RELAY_HELD_MAX / 2)
+		return 0;
+	if (whole <= 0) {
+		rpc_log_answer_unread(conn, whole ? whole : ERR_LIMIT);
+		call->is_open = false;
+		return first;
+	}
+	return judge(conn, &answer, len, out);
+}
+
+void rpc_mapper_ports_opened(struct svc_rpc *svc)
+{
+	struct list *node;
+
+	list_each (node, &svc->waiting_answers)
+		relay_look_again(&list_entry(node, struct rpc_mapper, waiting)
+					  ->conn->relay,
+				 RELAY_SERVER);
+}
+
+void rpc_mapper_wait_fired(struct loop_timer *timer)
+{
+	struct svc_rpc *svc = list_entry(timer, struct svc_rpc, answer_wait);
+
+	rpc_mapper_ports_opened(svc);
+	if (!list_is_empty(&svc->waiting_answers))
+		loop_timer_set(svc->loop, timer, MAPPER_WAIT_MS / 10);
+}

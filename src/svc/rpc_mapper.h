@@ -1,0 +1,49 @@
+/*
+ * rpc_mapper.h - a relayed conversation with an endpoint mapper: answers are
+ * read, recorded as leases, and given the virtual ports.
+ *
+ * Layer: svc (private).
+ * Source: C706 appendices I and O; [MS-RPCE] 2.2.1.2.
+ *
+ * An answer that names a port which is not open yet is held back until it is,
+ * for a second at most. What is signed is read and passes as it is; of what
+ * is sealed the client gets leases for all that its server announces.
+ */
+#ifndef SRC_SVC_RPC_MAPPER_H
+#define SRC_SVC_RPC_MAPPER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/relay.h"
+#include "wire/pdu.h"
+
+struct rpc_conn;
+struct rpc_mapper;
+struct svc_rpc;
+
+/* NULL: no memory; the conversation passes unread then. */
+struct rpc_mapper *rpc_mapper_new(struct rpc_conn *conn);
+void rpc_mapper_free(struct rpc_conn *conn);
+
+/* A bind or alter_context offers these, and the answer to it. */
+void rpc_mapper_offered(struct rpc_mapper *mapper, const struct pdu_bind *bind);
+void rpc_mapper_accepted(struct rpc_mapper *mapper,
+			 const struct pdu_bind_ack *ack);
+/* A whole request fragment passes. */
+void rpc_mapper_request(struct rpc_conn *conn, const struct pdu *pdu);
+/*
+ * A response fragment stands at <at>, with <len> octets of the stream from
+ * there on. Returns how many of them have been dealt with and may pass; 0: the
+ * answer is to be held back. An answer that becomes shorter takes octets out
+ * of the stream, and off out->len.
+ */
+size_t rpc_mapper_response(struct rpc_conn *conn, uint8_t *at, size_t len,
+			   struct relay_look *out);
+
+/* Ports were opened: answers that waited for them are looked at again. */
+void rpc_mapper_ports_opened(struct svc_rpc *svc);
+/* Those that have waited long enough, too. */
+void rpc_mapper_wait_fired(struct loop_timer *timer);
+
+#endif
