@@ -17,6 +17,7 @@
 #include "daemon_priv.h"
 #include "main/daemon.h"
 #include "main/privilege.h"
+#include "wire/epm.h"
 
 #define SWEEP_MS    1000 /* between looks for what timed out */
 #define SWEEP_MOST  10000
@@ -220,6 +221,7 @@ static int make_listener(struct daemon *daemon)
 		.vip = conf->balancer.vip,
 		.nworkers = daemon->nworkers,
 		.way = conf->rpc.intercept,
+		.test_port = EPM_PORT, /* what every client needs first */
 		.exclude = &conf->rpc.exclude,
 		.log = daemon->log,
 		.attach = attach,
