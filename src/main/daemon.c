@@ -132,6 +132,8 @@ static void sweep(struct loop_timer *timer)
 	if (array_sweep(&daemon->array))
 		prober_follow(daemon->prober);
 	daemon_retry_ports(daemon);
+	refused_tell(&daemon->refused, daemon->log,
+		     listener_refused(daemon->listener), now);
 	loop_timer_set(daemon->loop, timer, SWEEP_MS);
 }
 

@@ -145,6 +145,22 @@ def few_descriptors_from_the_start(here):
 
 
 @scenario
+def refused_by_the_kernel(here):
+    here.sim('cas1')
+    here.start('cas1')
+    here.neighbours(fresh=False)
+    with here.case('refusals of the kernel are counted in one line'):
+        line = here.wait_log('ready')
+        check(line['listen'] == 'sk_lookup', f'{line}')
+        for port in range(2000, 2300):
+            end = attempt(port, here.abuser())
+            check(end == 'refused', f'the connection was {end}')
+        line = here.wait_log('refused-by-kernel')
+        check(line['level'] == 'notice' and 0 < int(line['count']) <= 300,
+              f'{line}')
+
+
+@scenario
 def max_connections(here):
     here.settings['balancer']['max-connections'] = '60'
     here.sim('cas1')
