@@ -29,6 +29,7 @@ struct listen_config {
 	const struct addr *vip;
 	unsigned nworkers;
 	enum conf_intercept way; /* auto: the first that passes the test */
+	uint16_t test_port;	 /* what the self-test connects to */
 	/* Ports never taken, whoever asks; copied. NULL: none. */
 	const struct portset *exclude;
 	struct log *log;
@@ -47,15 +48,15 @@ struct listen_config {
 /*
  * Open with no port admitted. With auto the ways are tried in the order
  * above; every refused way is logged with its reason, and the one taken.
- * A self-test connects to each VIP that is here, on port 135 (on the first
- * from 1024 if that is excluded), before the workers get a socket: it takes
- * a second at most.
+ * A self-test connects to each VIP that is here, on <test_port> (on the
+ * first from 1024 if that is excluded), before the workers get a socket: it
+ * takes a second at most.
  * Needs CAP_NET_ADMIN, for sk_lookup CAP_BPF too; admitting and closing
  * afterwards CAP_NET_ADMIN (tproxy) or CAP_NET_BIND_SERVICE (sockets).
  * -errno, ERR_REFUSED if the self-test of the last way failed, ERR_BUSY if
  * another balancer already serves one of the VIPs here (it is logged which)
- * or somebody else listens on 135, ERR_UNSUPPORTED for a wildcard VIP by
- * another way than sockets.
+ * or somebody else listens on <test_port>, ERR_UNSUPPORTED for a wildcard
+ * VIP by another way than sockets.
  */
 MUST_CHECK int listener_open(const struct listen_config *config,
 			     struct listener **out);

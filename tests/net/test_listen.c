@@ -24,6 +24,7 @@
 
 #include "../helper/netns.h"
 #include "net/listen.h"
+#include "wire/epm.h"
 
 #define WORKERS	    2
 #define SOCKETS_MAX 4096
@@ -131,6 +132,7 @@ static struct listen_config config_of(struct stage *stage)
 		.vip = &stage->vip,
 		.nworkers = WORKERS,
 		.way = stage->setting->way,
+		.test_port = EPM_PORT,
 		.exclude = &stage->exclude,
 		.log = &stage->log,
 		.attach = attach,
