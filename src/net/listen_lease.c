@@ -44,8 +44,7 @@ static bool is_spared(const struct listener *listener, uint16_t port)
 }
 
 /* Nobody of another family can dial a VIP. */
-static bool can_come(const struct listener *listener,
-		     const struct addr *client)
+static bool can_come(const struct listener *listener, const struct addr *client)
 {
 	unsigned i;
 

@@ -71,8 +71,7 @@ __attribute__((format(printf, 2, 0))) static int print_libbpf(
 	return len;
 }
 
-static struct bpf_map *find_map(const struct sk_lookup *state,
-				const char *name)
+static struct bpf_map *find_map(const struct sk_lookup *state, const char *name)
 {
 	return bpf_object__find_map_by_name(state->object, name);
 }
