@@ -15,13 +15,13 @@
 #include "core/conf.h"
 #include "core/conf_keys.h"
 #include "core/finding.h"
+#include "core/limits.h"
 
 struct check_host {
 	/* The balancer is about to run here: what keeps it from that is an
 	 * error then, else (mapilbd -t) a warning. */
 	bool is_starting;
-	uint64_t descriptors; /* the hard limit of a process */
-	uint16_t ephemeral_first, ephemeral_last;
+	struct limits_host limits; /* descriptors: the hard limit */
 	bool vip_is_local[CONF_VIPS_MAX];
 	bool source_is_local[CONF_SOURCES_MAX];
 	bool user_is_there;

@@ -12,5 +12,7 @@
 /* Look at limits, addresses, users and files that <conf> names. Whatever
  * cannot be found out counts as in order. */
 void host_look(const struct conf *conf, struct check_host *host);
+/* Ports that the system gives to connections from one address. */
+unsigned host_ephemeral_ports(void);
 
 #endif

@@ -42,35 +42,55 @@ static void check_local(const struct rules *rules)
 				"add it to one, or write another address");
 }
 
-static void check_listeners(const struct rules *rules)
+static void need_for_sockets(const struct rules *rules, uint64_t need)
 {
 	const struct conf_rpc *rpc = &rules->conf->rpc;
-	uint64_t listeners = limits_listeners(rules->conf);
-	uint64_t need = limits_own(rules->conf) + 2;
+	uint64_t listeners = limits_listeners(rules->conf, rpc->intercept);
 	bool is_range = rpc->ports == CONF_PORTS_DYNAMIC &&
 			rpc->admit == CONF_ADMIT_ANY;
 
-	if (need <= rules->host->descriptors)
-		return;
 	finding_mend(rule_broken(rules, fatal(rules), "descriptor-limit",
 				 WHERE("rpc", is_range ? "admit" : "ports"),
 				 "intercept = sockets with %s takes %" PRIu64
 				 " sockets, and a process may have %" PRIu64
 				 " descriptors",
 				 is_range ? "admit = any" : "these ports",
-				 listeners, rules->host->descriptors),
+				 listeners, rules->host->limits.descriptors),
 		     "raise the limit (LimitNOFILE) to %" PRIu64
 		     ", or write intercept = sk_lookup%s",
 		     need, is_range ? ", or admit = announced" : "");
+}
+
+/* What auto comes to is only known when the balancer listens. */
+static void check_own(const struct rules *rules)
+{
+	enum conf_intercept way = rules->conf->rpc.intercept;
+	uint64_t need = limits_own(rules->conf, way) + 2;
+	uint64_t have = rules->host->limits.descriptors;
+
+	if (need <= have)
+		return;
+	if (way == CONF_INTERCEPT_SOCKETS)
+		need_for_sockets(rules, need);
+	else
+		finding_mend(rule_broken(rules, fatal(rules),
+					 "descriptor-limit",
+					 WHERE("balancer", "threads"),
+					 "one connection and all else take "
+					 "%" PRIu64 " descriptors, and a "
+					 "process may have %" PRIu64,
+					 need, have),
+			     "raise the limit (LimitNOFILE) to %" PRIu64, need);
 }
 
 /* A relayed connection is two descriptors. */
 static void check_descriptors(const struct rules *rules)
 {
 	uint64_t connections = rules->conf->balancer.max_connections;
-	uint64_t own = limits_own(rules->conf);
+	enum conf_intercept way = rules->conf->rpc.intercept;
+	uint64_t own = limits_own(rules->conf, way);
 	uint64_t need = 2 * connections + own;
-	uint64_t have = rules->host->descriptors;
+	uint64_t have = rules->host->limits.descriptors;
 	struct finding *finding;
 
 	if (!connections || need <= have)
@@ -85,57 +105,34 @@ static void check_descriptors(const struct rules *rules)
 		finding_mend(finding,
 			     "raise the limit (LimitNOFILE), or write "
 			     "max-connections = %u",
-			     limits_connections(rules->conf, have));
+			     limits_connections(rules->conf, way,
+						&rules->host->limits));
 	else
 		finding_mend(finding, "raise the limit (LimitNOFILE)");
 }
 
-static unsigned count_sources(const struct conf_balancer *balancer,
-			      uint8_t family)
-{
-	unsigned i, n = 0;
-
-	if (!balancer->nsources)
-		return 1;
-	for (i = 0; i < balancer->nsources; i++)
-		n += balancer->source[i].family == family;
-	return n;
-}
-
-static bool has_family(const struct conf *conf, uint8_t family)
-{
-	unsigned i;
-
-	for (i = 0; i < conf->nservers; i++)
-		if (conf->server[i].address.family == family)
-			return true;
-	return false;
-}
-
-/*
- * One source address holds as many connections to one port of one server
- * as there are ephemeral ports. The last server that is left may get all.
- */
+/* With auto the limit is what the sources hold. */
 static void check_source_ports(const struct rules *rules, uint8_t family)
 {
 	const struct conf_balancer *balancer = &rules->conf->balancer;
-	unsigned each =
-		1u + rules->host->ephemeral_last - rules->host->ephemeral_first;
-	unsigned n = count_sources(balancer, family);
+	unsigned each = rules->host->limits.ephemeral_ports;
+	unsigned n = limits_sources(rules->conf, family);
+	uint64_t room = limits_source_room(rules->conf, family, each);
 
-	if (balancer->source_is_client || !has_family(rules->conf, family) ||
-	    balancer->max_connections <= n * each)
+	if (balancer->max_connections <= room)
 		return;
-	finding_mend(rule_broken(rules, FINDING_WARNING, "too-few-source-ports",
-				 WHERE("balancer", "max-connections"),
-				 "%u %s source%s hold%s %u connections to one "
-				 "port of a server, fewer than %u",
-				 n, family == AF_INET ? "IPv4" : "IPv6",
-				 n == 1 ? "" : "s", n == 1 ? "s" : "", n * each,
-				 balancer->max_connections),
-		     "write %u addresses in source, or widen "
-		     "net.ipv4.ip_local_port_range",
-		     (balancer->max_connections + each - 1) / each);
+	finding_mend(
+		rule_broken(
+			rules, FINDING_WARNING, "too-few-source-ports",
+			WHERE("balancer", "max-connections"),
+			"%u %s source%s hold%s %" PRIu64
+			" connections to one port of a server, fewer than %u",
+			n, family == AF_INET ? "IPv4" : "IPv6",
+			n == 1 ? "" : "s", n == 1 ? "s" : "", room,
+			balancer->max_connections),
+		"write %u addresses in source, or widen "
+		"net.ipv4.ip_local_port_range",
+		(balancer->max_connections + each - 1) / each);
 }
 
 static void check_paths(const struct rules *rules)
@@ -183,7 +180,7 @@ static void check_user(const struct rules *rules)
 void check_on_host(const struct rules *rules)
 {
 	check_local(rules);
-	check_listeners(rules);
+	check_own(rules);
 	check_descriptors(rules);
 	check_source_ports(rules, AF_INET);
 	check_source_ports(rules, AF_INET6);

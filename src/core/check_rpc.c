@@ -4,8 +4,7 @@
  * Layer: core (pure).
  */
 #include "check_priv.h"
-
-#define EPM_PORT 135
+#include "wire/epm.h"
 
 static void check_static_port(const struct rules *rules, const char *key,
 			      uint16_t port)

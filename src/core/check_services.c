@@ -8,6 +8,7 @@
 
 #include "check_priv.h"
 #include "core/near.h"
+#include "wire/epm.h"
 
 /* Services whose settings are built in. */
 static const char *const profile[] = {
@@ -146,7 +147,7 @@ static void check_ports(const struct rules *rules)
 
 	portset_clear(&taken);
 	if (conf->rpc.ports != CONF_PORTS_OFF)
-		portset_add(&taken, 135);
+		portset_add(&taken, EPM_PORT);
 	if (conf->rpc.ports == CONF_PORTS_STATIC) {
 		portset_add(&taken, conf->rpc.mailbox_port);
 		portset_add(&taken, conf->rpc.address_book_port);

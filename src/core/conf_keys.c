@@ -60,6 +60,13 @@ void *conf_keys_section(struct conf *conf, const struct conf_kind *kind,
 	return (char *)conf + kind->at + kind->each * index;
 }
 
+/* What is not there yet is off already. */
+static bool is_off(const struct conf_word *word)
+{
+	return word && (strcmp(word->name, "none") == 0 ||
+			strcmp(word->name, "off") == 0);
+}
+
 /* A key that says what it already is does no harm; a word that does not
  * work yet is worth a warning even where it is the default. */
 static bool has_no_effect(const struct conf_value *value)
@@ -69,7 +76,7 @@ static bool has_no_effect(const struct conf_value *value)
 
 	if (word && word->is_later)
 		return true;
-	return setting->is_later &&
+	return setting->is_later && !is_off(word) &&
 	       (!setting->fallback ||
 		strcasecmp(setting->fallback, value->text) != 0);
 }

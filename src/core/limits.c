@@ -1,5 +1,5 @@
 /*
- * limits.c - how many descriptors a configuration takes.
+ * limits.c - how many descriptors and source ports a configuration takes.
  *
  * Layer: core (pure).
  */
@@ -24,30 +24,70 @@ static unsigned known_ports(const struct conf *conf)
 	return 1 + portset_count(&left);
 }
 
-uint64_t limits_listeners(const struct conf *conf)
+uint64_t limits_listeners(const struct conf *conf, enum conf_intercept way)
 {
 	uint64_t ports = known_ports(conf);
 
-	if (conf->rpc.intercept != CONF_INTERCEPT_SOCKETS)
+	if (way != CONF_INTERCEPT_SOCKETS)
 		return 2 * (uint64_t)conf->balancer.threads;
 	if (ports <= LIMITS_GROUPED)
 		ports *= conf->balancer.threads;
 	return ports * conf->balancer.nvips;
 }
 
-uint64_t limits_own(const struct conf *conf)
+uint64_t limits_own(const struct conf *conf, enum conf_intercept way)
 {
 	return LIMITS_OWN + PER_WORKER * (uint64_t)conf->balancer.threads +
-	       2 * LIMITS_PIPES + conf->nservers + limits_listeners(conf);
+	       2 * LIMITS_PIPES + conf->nservers + limits_listeners(conf, way);
 }
 
-unsigned limits_connections(const struct conf *conf, uint64_t descriptors)
+unsigned limits_sources(const struct conf *conf, uint8_t family)
 {
-	uint64_t own = limits_own(conf);
-	uint64_t room = descriptors > own + 2 ? (descriptors - own) / 2 : 1;
-	unsigned wanted = conf->balancer.max_connections;
+	const struct conf_balancer *balancer = &conf->balancer;
+	unsigned i, n = 0;
 
-	if (room > UINT32_MAX)
-		room = UINT32_MAX;
-	return wanted && wanted < room ? wanted : (unsigned)room;
+	if (!balancer->nsources)
+		return 1;
+	for (i = 0; i < balancer->nsources; i++)
+		n += balancer->source[i].family == family;
+	return n;
+}
+
+static bool has_family(const struct conf *conf, uint8_t family)
+{
+	unsigned i;
+
+	for (i = 0; i < conf->nservers; i++)
+		if (conf->server[i].address.family == family)
+			return true;
+	return false;
+}
+
+uint64_t limits_source_room(const struct conf *conf, uint8_t family,
+			    unsigned ephemeral_ports)
+{
+	if (conf->balancer.source_is_client || !has_family(conf, family))
+		return UINT64_MAX;
+	return (uint64_t)limits_sources(conf, family) * ephemeral_ports;
+}
+
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+unsigned limits_connections(const struct conf *conf, enum conf_intercept way,
+			    const struct limits_host *host)
+{
+	uint64_t own = limits_own(conf, way), have = host->descriptors;
+	uint64_t most = have > own + 2 ? (have - own) / 2 : 1;
+	unsigned ports = host->ephemeral_ports;
+
+	if (conf->balancer.max_connections) {
+		most = lesser(most, conf->balancer.max_connections);
+	} else {
+		most = lesser(most, limits_source_room(conf, AF_INET, ports));
+		most = lesser(most, limits_source_room(conf, AF_INET6, ports));
+	}
+	return most ? (unsigned)lesser(most, UINT32_MAX) : 1;
 }

@@ -16,7 +16,9 @@
 #include "core/limits.h"
 #include "daemon_priv.h"
 #include "main/daemon.h"
+#include "main/host.h"
 #include "main/privilege.h"
+#include "wire/epm.h"
 
 #define SWEEP_MS    1000 /* between looks for what timed out */
 #define SWEEP_MOST  10000
@@ -131,23 +133,41 @@ static void sweep(struct loop_timer *timer)
 	if (array_sweep(&daemon->array))
 		prober_follow(daemon->prober);
 	daemon_retry_ports(daemon);
+	refused_tell(&daemon->refused, daemon->log,
+		     listener_refused(daemon->listener), now);
 	loop_timer_set(daemon->loop, timer, SWEEP_MS);
 }
 
-/* More than there are descriptors for would end in clients that wait for an
- * answer that cannot be given. */
-static unsigned most_connections(struct daemon *daemon)
+static unsigned most_connections(const struct daemon *daemon,
+				 enum conf_intercept way)
+{
+	struct limits_host host = {
+		.descriptors = privilege_raise_descriptors(),
+		.ephemeral_ports = host_ephemeral_ports(),
+	};
+
+	return limits_connections(daemon->conf, way, &host);
+}
+
+/*
+ * More than there are descriptors for would end in clients that wait for an
+ * answer that cannot be given. The workers' pools were made before it was
+ * known whether each port takes a socket, and have no less room.
+ */
+static void limit_connections(struct daemon *daemon)
 {
 	unsigned wanted = daemon->conf->balancer.max_connections;
-	unsigned most =
-		limits_connections(daemon->conf, privilege_raise_descriptors());
+	bool is_sockets = listener_cost(daemon->listener) != 0;
+	unsigned most = most_connections(
+		daemon, is_sockets ? CONF_INTERCEPT_SOCKETS
+				   : daemon->conf->rpc.intercept);
 
+	daemon->shared.max_connections = most;
 	if (wanted > most)
 		LOG(daemon->log, LOG_LEVEL_WARNING, "max-connections-lowered",
 		    log_number("from", wanted), log_number("to", most),
 		    log_text("mend", "raise the hard limit of descriptors "
 				     "(LimitNOFILE, ulimit -Hn)"));
-	return most;
 }
 
 /* A quarter of what the kernel gives a user without asking, shared out. */
@@ -187,7 +207,8 @@ static int make_tables(struct daemon *daemon)
 	router->admits_any = conf->rpc.admit == CONF_ADMIT_ANY;
 	if (!router->affinity || !router->announced)
 		return ERR_MEMORY;
-	daemon->shared.max_connections = most_connections(daemon);
+	daemon->shared.max_connections =
+		most_connections(daemon, conf->rpc.intercept);
 	daemon->shared.ask_again = ask_again;
 	daemon->shared.ctx = daemon;
 	daemon->ask_job.run = run_ask;
@@ -220,6 +241,7 @@ static int make_listener(struct daemon *daemon)
 		.vip = conf->balancer.vip,
 		.nworkers = daemon->nworkers,
 		.way = conf->rpc.intercept,
+		.test_port = EPM_PORT, /* what every client needs first */
 		.exclude = &conf->rpc.exclude,
 		.log = daemon->log,
 		.attach = attach,
@@ -324,6 +346,7 @@ static int start(struct daemon *daemon)
 	err = make_listener(daemon);
 	if (err)
 		goto out;
+	limit_connections(daemon);
 	step = "user";
 	err = conf->balancer.user ? privilege_become(conf->balancer.user) : 0;
 	if (err)

@@ -11,6 +11,7 @@
 #include "core/array.h"
 #include "core/sched.h"
 #include "main/logger.h"
+#include "main/refused.h"
 #include "main/worker.h"
 #include "net/instance.h"
 #include "net/listen.h"
@@ -36,6 +37,7 @@ struct daemon {
 	struct worker *worker[CONF_THREADS_MAX];
 	struct loop_signal term, interrupt, hangup;
 	struct loop_timer sweep;
+	struct refused refused;
 	struct loop_timer stop_check;
 	uint64_t stop_at_ms;  /* 0 = not stopping */
 	bool ports_are_stale; /* some could not be had, or were spared */

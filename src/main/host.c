@@ -67,28 +67,26 @@ static void look_at_limits(struct check_host *host)
 {
 	struct rlimit limit;
 
-	host->descriptors = UINT64_MAX;
+	host->limits.descriptors = UINT64_MAX;
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
 	    limit.rlim_max != RLIM_INFINITY)
-		host->descriptors = limit.rlim_max;
+		host->limits.descriptors = limit.rlim_max;
 }
 
 /* The kernel's default where the file is not to be read. */
-static void look_at_ports(struct check_host *host)
+unsigned host_ephemeral_ports(void)
 {
 	FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
-	unsigned first, last;
+	unsigned first = 32768, last = 60999, a, b;
 
-	host->ephemeral_first = 32768;
-	host->ephemeral_last = 60999;
 	if (!file)
-		return;
-	if (fscanf(file, "%u %u", &first, &last) == 2 && first <= last &&
-	    last <= UINT16_MAX) {
-		host->ephemeral_first = (uint16_t)first;
-		host->ephemeral_last = (uint16_t)last;
+		return 1 + last - first;
+	if (fscanf(file, "%u %u", &a, &b) == 2 && a <= b && b <= UINT16_MAX) {
+		first = a;
+		last = b;
 	}
 	fclose(file);
+	return 1 + last - first;
 }
 
 void host_look(const struct conf *conf, struct check_host *host)
@@ -98,7 +96,7 @@ void host_look(const struct conf *conf, struct check_host *host)
 
 	memset(host, 0, sizeof(*host));
 	look_at_limits(host);
-	look_at_ports(host);
+	host->limits.ephemeral_ports = host_ephemeral_ports();
 	for (i = 0; i < balancer->nvips; i++)
 		host->vip_is_local[i] = is_local(&balancer->vip[i]);
 	for (i = 0; i < balancer->nsources; i++)

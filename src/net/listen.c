@@ -121,6 +121,44 @@ static int open_way(struct listener *listener, const struct listen_way *way,
 	return way->open(listener, why);
 }
 
+/* Nothing to tell the kernel? */
+static bool is_same(const struct portset *a, const struct portset *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+static int tell_silent(struct listener *listener)
+{
+	struct portset silent = listener->exclude;
+	int err = 0;
+	unsigned i;
+
+	if (!listener->way->set_silent)
+		return 0;
+	for (i = 0; i < PORTSET_WORDS; i++)
+		silent.word[i] |= listener->spared.word[i];
+	if (!is_same(&silent, &listener->silent))
+		err = listener->way->set_silent(listener, &silent);
+	if (!err)
+		listener->silent = silent;
+	return err;
+}
+
+/* Workers get their sockets last: nothing comes out of them too early. */
+static int start_way(struct listener *listener, char why[LISTEN_WHY_MAX])
+{
+	const char *step = "telling the excluded ports";
+	int err = tell_silent(listener);
+
+	if (!err) {
+		step = "a worker";
+		err = attach_shared(listener);
+	}
+	if (err)
+		snprintf(why, LISTEN_WHY_MAX, "%s: %s", step, err_text(err));
+	return err;
+}
+
 static int try_way(struct listener *listener, const struct listen_way *way)
 {
 	char why[LISTEN_WHY_MAX] = "";
@@ -132,15 +170,14 @@ static int try_way(struct listener *listener, const struct listen_way *way)
 	if (!err)
 		err = listen_selftest(listener, why);
 	listener->is_testing = false;
-	if (!err) {
-		err = attach_shared(listener);
-		snprintf(why, sizeof(why), "a worker: %s", err_text(err));
-	}
+	if (!err)
+		err = start_way(listener, why);
 	if (!err)
 		return 0;
 	listener->is_testing = true; /* nothing is attached to be detached */
 	way->close(listener);
 	portset_clear(&listener->admitted); /* a self-test may leave one */
+	portset_clear(&listener->silent);
 	log_refused_way(listener, way, why);
 	return err;
 }
@@ -172,16 +209,14 @@ static void copy_config(struct listener *listener,
 	listener->config.exclude = &listener->exclude;
 }
 
-static void set_silent(struct listener *listener)
+/* What no arithmetic below is made for. */
+static bool is_out_of_bounds(const struct listen_config *config)
 {
-	struct portset silent = listener->exclude;
-	unsigned i;
-
-	if (!listener->way->set_silent)
-		return;
-	for (i = 0; i < PORTSET_WORDS; i++)
-		silent.word[i] |= listener->spared.word[i];
-	listener->way->set_silent(listener, &silent);
+	return !config->nvips || config->nvips > CONF_VIPS_MAX ||
+	       !config->nworkers || config->nworkers > CONF_THREADS_MAX ||
+	       (config->most_leases &&
+		(!config->lease_bits4 || config->lease_bits4 > 32 ||
+		 !config->lease_bits6 || config->lease_bits6 > 128));
 }
 
 int listener_open(const struct listen_config *config, struct listener **out)
@@ -189,8 +224,7 @@ int listener_open(const struct listen_config *config, struct listener **out)
 	struct listener *listener;
 	int err;
 
-	if (!config->nvips || config->nvips > CONF_VIPS_MAX ||
-	    !config->nworkers || config->nworkers > CONF_THREADS_MAX)
+	if (is_out_of_bounds(config))
 		return -EINVAL;
 	listener = calloc(1, sizeof(*listener));
 	if (!listener)
@@ -205,7 +239,6 @@ int listener_open(const struct listen_config *config, struct listener **out)
 		free(listener);
 		return err;
 	}
-	set_silent(listener);
 	LOG(config->log, LOG_LEVEL_NOTICE, "listen",
 	    log_text("way", listener->way->name),
 	    log_number("workers", config->nworkers));
@@ -224,7 +257,8 @@ static void tell_spared(struct listener *listener, uint16_t port,
 {
 	if (portset_has(&listener->spared, port))
 		return;
-	portset_add(&listener->spared, port);
+	__atomic_fetch_or(&listener->spared.word[port / 64],
+			  UINT64_C(1) << (port % 64), __ATOMIC_RELAXED);
 	LOG(listener->config.log, LOG_LEVEL_WARNING, "port-spared",
 	    log_number("port", port),
 	    owner ? log_endpoint("listener", owner)
@@ -279,7 +313,9 @@ static void forget_spared(struct listener *listener,
 	unsigned i;
 
 	for (i = 0; i < PORTSET_WORDS; i++)
-		listener->spared.word[i] &= ~asked->word[i] | taken->word[i];
+		__atomic_fetch_and(&listener->spared.word[i],
+				   ~asked->word[i] | taken->word[i],
+				   __ATOMIC_RELAXED);
 }
 
 /* What others took between our question and our bind(). */
@@ -292,12 +328,6 @@ static void tell_taken(struct listener *listener, const struct portset *taken)
 		tell_spared(listener, (uint16_t)port, NULL);
 }
 
-/* Nothing to tell the kernel? */
-static bool is_same(const struct portset *a, const struct portset *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
-}
-
 /*
  * Make the admitted ports equal to <target> but for those of <asked> that
  * others have, which are written to <taken>.
@@ -307,7 +337,7 @@ static int apply_asked(struct listener *listener, const struct portset *target,
 		       struct portset *taken)
 {
 	struct portset free_ports;
-	int err = find_taken(listener, asked, port, taken);
+	int err = find_taken(listener, asked, port, taken), silent_err;
 
 	if (err)
 		return err;
@@ -316,8 +346,8 @@ static int apply_asked(struct listener *listener, const struct portset *target,
 		err = listener->way->apply(listener, &free_ports, taken);
 	tell_taken(listener, taken);
 	forget_spared(listener, asked, taken);
-	set_silent(listener);
-	return err;
+	silent_err = tell_silent(listener);
+	return err ? err : silent_err;
 }
 
 int listener_admit(struct listener *listener, uint16_t port)
@@ -350,16 +380,21 @@ int listener_withdraw(struct listener *listener, uint16_t port)
 int listener_apply(struct listener *listener, const struct portset *wanted,
 		   unsigned *spared)
 {
-	struct portset target, asked, taken;
+	struct portset target, asked, taken, missed;
+	unsigned i;
 	int err;
 
 	portset_subtract(&target, wanted, &listener->exclude);
 	portset_remove(&target, 0);
-	asked = target;
+	portset_subtract(&asked, &listener->watched, &listener->exclude);
+	for (i = 0; i < PORTSET_WORDS; i++)
+		asked.word[i] |= target.word[i];
 	err = apply_asked(listener, &target, &asked, 0, &taken);
-	if (!err)
-		*spared = portset_count(&taken);
-	return err;
+	if (err)
+		return err;
+	portset_subtract(&missed, &target, &listener->admitted);
+	*spared = portset_count(&missed);
+	return 0;
 }
 
 const struct portset *listener_admitted(const struct listener *listener)

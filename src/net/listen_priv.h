@@ -12,7 +12,8 @@
 #define LISTEN_WHY_MAX 256 /* a sentence fragment for the log, with NUL */
 
 /*
- * One way of listening. Every call is the control thread's.
+ * One way of listening. Every call is the control thread's, but <lease> and
+ * <unlease> are any thread's, at the same time as all but open and close.
  */
 struct listen_way {
 	const char *name;
@@ -35,10 +36,18 @@ struct listen_way {
 	unsigned (*cost)(const struct listener *listener);
 	/* NULL: cannot be counted. */
 	uint64_t (*refused)(const struct listener *listener);
-	/* Ports that others serve: not to be counted as refused. NULL as
-	 * above. */
-	void (*set_silent)(struct listener *listener,
-			   const struct portset *silent);
+	/*
+	 * Ports that others serve: not to be counted as refused, and closed
+	 * to leases. NULL: does neither. -errno, ERR_MEMORY: as it was.
+	 */
+	int (*set_silent)(struct listener *listener,
+			  const struct portset *silent);
+	/* <client> is cut to its leading bits. NULL: the kernel cannot
+	 * decide it. ERR_SPACE, -errno. */
+	int (*lease)(struct listener *listener, const struct addr *client,
+		     uint16_t port);
+	void (*unlease)(struct listener *listener, const struct addr *client,
+			uint16_t port);
 	/* May be called after a failed open(). */
 	void (*close)(struct listener *listener);
 };
@@ -56,14 +65,18 @@ struct listen_group {
 
 /*
  * Invariants: <admitted> is what the kernel takes connections for; no port
- * of it is in <exclude>.
+ * of it is in <exclude>. <silent> is what the way was told last.
+ * Threads that lease read <config>, <exclude> and <way>, which stay, and
+ * <spared>, whose words the control thread changes one by one.
  */
 struct listener {
 	struct listen_config config; /* vip, exclude point into here */
 	struct addr vip[CONF_VIPS_MAX];
 	struct portset exclude;
 	struct portset admitted;
+	struct portset watched;
 	struct portset spared; /* others listen there; was logged */
+	struct portset silent; /* excluded or spared */
 	const struct listen_way *way;
 	void *state; /* the way's own */
 	struct instance *instance;
@@ -90,6 +103,9 @@ struct endpoint listen_nowhere(uint8_t family);
 MUST_CHECK int listen_attach(struct listener *listener, unsigned worker, int fd,
 			     uint16_t port);
 void listen_detach(struct listener *listener, unsigned worker, int fd);
+
+/* The address of <family> whose leading bits that make a client are 1. */
+struct addr listen_lease_mask(const struct listener *listener, uint8_t family);
 
 /* Connect to every VIP that is here and see the connection come out of our
  * own socket, within a second. <why> is written on failure; ERR_REFUSED,

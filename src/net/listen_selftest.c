@@ -16,8 +16,7 @@
 #include "listen_priv.h"
 #include "net/relay.h"
 
-#define EPM_PORT 135 /* C706 appendix H; what every client needs first */
-#define WAIT_MS	 1000
+#define WAIT_MS 1000
 
 static int64_t now_ms(void)
 {
@@ -27,12 +26,12 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* The endpoint mapper's, unless that is excluded. */
+/* The one that was asked for, unless it is excluded. */
 static uint16_t choose_port(const struct listener *listener)
 {
-	unsigned port = EPM_PORT;
+	unsigned port = listener->config.test_port;
 
-	if (portset_has(&listener->exclude, EPM_PORT))
+	if (portset_has(&listener->exclude, (uint16_t)port))
 		for (port = 1024; port < 65535; port++)
 			if (!portset_has(&listener->exclude, (uint16_t)port))
 				break;

@@ -6,7 +6,9 @@
  *
  * The program is attached through a link that goes with its last
  * descriptor, so that a crash leaves nothing behind. Admitting a port is a
- * store to memory shared with the program: no call, no privilege.
+ * store to memory shared with the program: no call, no privilege. A lease
+ * is a call, which asks no privilege where the map is open already (Linux
+ * 5.19; before that CAP_BPF).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,6 +45,7 @@ struct sk_lookup {
 	uint64_t *ports;	      /* mapped: admitted, then silent */
 	struct listen_group group[2]; /* SK_LOOKUP_V4, SK_LOOKUP_V6 */
 	int refused_fd;
+	int leases_fd;
 	unsigned ncpus;
 };
 
@@ -68,21 +71,60 @@ __attribute__((format(printf, 2, 0))) static int print_libbpf(
 	return len;
 }
 
+static struct bpf_map *find_map(const struct sk_lookup *state, const char *name)
+{
+	return bpf_object__find_map_by_name(state->object, name);
+}
+
 static int map_fd(const struct sk_lookup *state, const char *name)
 {
 	return bpf_object__find_map_fd_by_name(state->object, name);
 }
 
-static int load_program(struct sk_lookup *state)
+static struct sk_lookup_leasing leasing_of(const struct listener *listener)
+{
+	struct addr mask4 = listen_lease_mask(listener, AF_INET);
+	struct addr mask6 = listen_lease_mask(listener, AF_INET6);
+	struct sk_lookup_leasing leasing = { .is_on = 1 };
+
+	memcpy(&leasing.mask4, mask4.octet, sizeof(leasing.mask4));
+	memcpy(leasing.mask6, mask6.octet, sizeof(leasing.mask6));
+	return leasing;
+}
+
+/* Before the program is loaded. */
+static int set_leasing(const struct listener *listener)
+{
+	struct sk_lookup *state = listener->state;
+	struct bpf_map *leases = find_map(state, "leases");
+	struct sk_lookup_leasing leasing;
+	int err;
+
+	if (!listener->config.most_leases)
+		return bpf_map__set_autocreate(leases, false);
+	leasing = leasing_of(listener);
+	err = bpf_map__set_max_entries(leases, listener->config.most_leases);
+	if (!err)
+		err = bpf_map__set_initial_value(find_map(state, ".rodata"),
+						 &leasing, sizeof(leasing));
+	return err;
+}
+
+static int load_program(const struct listener *listener)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "mapilb");
+	struct sk_lookup *state = listener->state;
+	int err;
 
 	state->object = bpf_object__open_mem(
 		sk_lookup_object,
 		(size_t)(sk_lookup_object_end - sk_lookup_object), &opts);
 	if (!state->object)
 		return -errno;
-	return bpf_object__load(state->object);
+	err = set_leasing(listener);
+	if (!err)
+		err = bpf_object__load(state->object);
+	return err;
 }
 
 static int map_ports(struct sk_lookup *state)
@@ -169,10 +211,11 @@ static int open_steps(struct listener *listener, const char **step)
 		return cpus;
 	state->ncpus = (unsigned)cpus;
 	*step = "loading the BPF program";
-	err = load_program(state);
+	err = load_program(listener);
 	if (err)
 		return err;
 	state->refused_fd = map_fd(state, "refused");
+	state->leases_fd = map_fd(state, "leases");
 	*step = "mapping the ports";
 	err = map_ports(state);
 	if (err)
@@ -246,12 +289,43 @@ static uint64_t sk_lookup_refused(const struct listener *listener)
 	return sum;
 }
 
-static void sk_lookup_set_silent(struct listener *listener,
-				 const struct portset *silent)
+static int sk_lookup_set_silent(struct listener *listener,
+				const struct portset *silent)
 {
 	struct sk_lookup *state = listener->state;
 
 	store_words(state->ports + PORTSET_WORDS, silent);
+	return 0;
+}
+
+static struct sk_lookup_lease lease_of(const struct addr *client, uint16_t port)
+{
+	struct sk_lookup_lease lease = { .family = client->family,
+					 .port = port };
+
+	memcpy(lease.word, client->octet, addr_len(client));
+	return lease;
+}
+
+static int sk_lookup_lease(struct listener *listener, const struct addr *client,
+			   uint16_t port)
+{
+	const struct sk_lookup *state = listener->state;
+	struct sk_lookup_lease lease = lease_of(client, port);
+	uint8_t one = 1;
+	int err;
+
+	err = bpf_map_update_elem(state->leases_fd, &lease, &one, BPF_ANY);
+	return err == -E2BIG ? ERR_SPACE : err;
+}
+
+static void sk_lookup_unlease(struct listener *listener,
+			      const struct addr *client, uint16_t port)
+{
+	const struct sk_lookup *state = listener->state;
+	struct sk_lookup_lease lease = lease_of(client, port);
+
+	(void)!bpf_map_delete_elem(state->leases_fd, &lease);
 }
 
 static void sk_lookup_close(struct listener *listener)
@@ -279,5 +353,7 @@ const struct listen_way listen_sk_lookup = {
 	.sockets = sk_lookup_sockets,
 	.refused = sk_lookup_refused,
 	.set_silent = sk_lookup_set_silent,
+	.lease = sk_lookup_lease,
+	.unlease = sk_lookup_unlease,
 	.close = sk_lookup_close,
 };

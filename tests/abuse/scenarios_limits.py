@@ -8,6 +8,7 @@ from world import (VIP, attempt, check, connect, reset, scenario,
                    start_connect, until)
 
 
+CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF = 12, 21, 39
 ABUSERS = r'127\.0\.[4-9]\.\d+:\d+'
 
 
@@ -145,6 +146,46 @@ def few_descriptors_from_the_start(here):
 
 
 @scenario
+def sockets_count(here):
+    """intercept = auto that ends at a socket for each port."""
+    here.settings['balancer']['max-connections'] = '1800'
+    here.settings['rpc'].update({'admit': 'any', 'range': '20000-20999'})
+    here.sim('cas1', '--range', '20000-20999')
+    here.start('cas1', limits=[(resource.RLIMIT_NOFILE, 4096)],
+               without=(CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_BPF))
+    here.neighbours(fresh=False)
+    with here.case('their descriptors are not for connections'):
+        line = here.wait_log('ready')
+        check(line['listen'] == 'sockets' and line['ports'] == '1001',
+              f'{line}')
+        lowered = here.lines('max-connections-lowered')
+        check(len(lowered) == 1 and lowered[0]['from'] == '1800',
+              f'{lowered}')
+        check(lowered[0]['to'] == line['max-connections'],
+              f'{lowered}, {line}')
+        own = here.idle_descriptors
+        most = int(line['max-connections'])
+        check(1300 < most and own + 2 * most < 4096,
+              f'{own} descriptors, {most} connections')
+
+
+@scenario
+def refused_by_the_kernel(here):
+    here.sim('cas1')
+    here.start('cas1')
+    here.neighbours(fresh=False)
+    with here.case('refusals of the kernel are counted in one line'):
+        line = here.wait_log('ready')
+        check(line['listen'] == 'sk_lookup', f'{line}')
+        for port in range(2000, 2300):
+            end = attempt(port, here.abuser())
+            check(end == 'refused', f'the connection was {end}')
+        line = here.wait_log('refused-by-kernel')
+        check(line['level'] == 'notice' and 0 < int(line['count']) <= 300,
+              f'{line}')
+
+
+@scenario
 def max_connections(here):
     here.settings['balancer']['max-connections'] = '60'
     here.sim('cas1')
@@ -161,10 +202,14 @@ def max_connections(here):
         for _ in range(500):
             attempt(135, '127.0.4.1')
         lines = len(refused(here, since, 'max-connections'))
-        time.sleep(1)
-        attempt(135, '127.0.4.1')
-        line = here.wait_log('refuse-held-back', since,
-                             reason='max-connections')
+
+        def is_told():
+            """With the first refusal of the next second."""
+            attempt(135, '127.0.4.1')
+            return here.lines('refuse-held-back', since,
+                              reason='max-connections')
+
+        line = until(is_told, 'a line says refuse-held-back')[-1]
         check(lines < 500 and int(line['lines']) > 0, f'{lines}, {line}')
     with here.case('all is well when the others are gone'):
         for sock in kept:

@@ -27,6 +27,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 VIP = '127.0.1.10'
 SOURCE = '127.0.1.9'
+PR_CAPBSET_DROP = 24
+LIBC = ctypes.CDLL(None, use_errno=True)
 PATIENCE = 20  # seconds for what ought to happen at once
 FIELD = re.compile(r'(\S+?)=("(?:[^"\\]|\\.)*"|\S*)')
 
@@ -217,10 +219,9 @@ class World:
 
     def sim(self, name, *more):
         """A simulated server of that name."""
-        for word in '--range', '20000-29999':
-            more += (word,)
         sim = Process(name, [f'{self.tools}/cas-sim', '--server',
-                             f'{name}={self.address(name)}', *more],
+                             f'{name}={self.address(name)}', '--range',
+                             '20000-29999', *more],
                       self.folder)
         self.sims[name] = sim
         until(lambda: 'ready' in sim.output() or not sim.is_up(),
@@ -247,8 +248,9 @@ class World:
         with open(self.conf, 'w') as file:
             file.write('\n'.join(lines) + '\n')
 
-    def start(self, *names, limits=(), wait=True, **more):
-        """The daemon before <names>; ready, where the log can be read."""
+    def start(self, *names, limits=(), without=(), wait=True, **more):
+        """The daemon before <names>, <without> some capabilities; ready,
+        where the log can be read."""
         for name in names:
             self.servers.setdefault(name, self.address(name))
         self.write_conf()
@@ -256,6 +258,8 @@ class World:
         def prepare():
             for what, value in limits:
                 resource.setrlimit(what, (value, value))
+            for capability in without:
+                LIBC.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
         environ = dict(os.environ)
         report = os.path.join(self.folder, 'sanitizer')
@@ -484,8 +488,7 @@ def matches(have, wanted):
 
 def unshare_mounts():
     """Mounts of ours are nobody else's."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mount(b'none', b'/', None, 0x4000 | 0x40000, None)
+    LIBC.mount(b'none', b'/', None, 0x4000 | 0x40000, None)
 
 
 def hold_syn(address, *match):

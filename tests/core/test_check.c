@@ -23,9 +23,7 @@ static struct findings found;
 static struct check_host machine(void)
 {
 	struct check_host host = {
-		.descriptors = 1000000,
-		.ephemeral_first = 32768,
-		.ephemeral_last = 60999,
+		.limits = { .descriptors = 1000000, .ephemeral_ports = 28232 },
 		.user_is_there = true,
 		.state_directory_is_there = true,
 		.log_directory_is_there = true,
@@ -107,10 +105,10 @@ static void whole_range_by_sockets_needs_descriptors(void **state)
 	(void)state;
 	/* 135 and the range; 64, 8 a thread, 128 for pipes, a server; and
 	 * one connection's two. */
-	host.descriptors = 64513 + 64 + 8 + 128 + 1 + 2;
+	host.limits.descriptors = 64513 + 64 + 8 + 128 + 1 + 2;
 	check(ONE_THREAD, rpc, "", &host);
 	assert_int_equal(found.n, 0);
-	host.descriptors--;
+	host.limits.descriptors--;
 	check(ONE_THREAD, rpc, "", &host);
 	is_one(FINDING_WARNING, "descriptor-limit", 8);
 	assert_non_null(strstr(found.at[0].what, "64513"));
@@ -133,16 +131,33 @@ static void connections_need_two_descriptors_each(void **state)
 
 	(void)state;
 	/* The kernel's ways of listening take two sockets a thread. */
-	host.descriptors = 2 * 5000 + 64 + 8 + 128 + 1 + 2;
+	host.limits.descriptors = 2 * 5000 + 64 + 8 + 128 + 1 + 2;
 	check(ONE_THREAD "max-connections = 5000", "", "", &host);
 	assert_int_equal(found.n, 0);
 	check(ONE_THREAD "max-connections = 5001", "", "", &host);
 	is_one(FINDING_WARNING, "descriptor-limit", 5);
 	assert_non_null(strstr(found.at[0].mend, "max-connections = 5000"));
-	host.descriptors = 64; /* less than our own: nothing fits */
-	check(VIP "max-connections = 5", "", "", &host);
-	assert_non_null(strstr(found.at[0].mend, "raise the limit"));
-	assert_null(strstr(found.at[0].mend, "max-connections"));
+}
+
+static void less_than_our_own_descriptors_fit_nothing(void **state)
+{
+	struct check_host host = machine();
+
+	(void)state;
+	host.limits.descriptors = 64 + 8 + 2 + 128 + 1 + 2;
+	check(ONE_THREAD, "", "", &host);
+	assert_int_equal(found.n, 0);
+	host.limits.descriptors--;
+	check(ONE_THREAD, "", "", &host);
+	is_one(FINDING_WARNING, "descriptor-limit", 4);
+	assert_null(strstr(found.at[0].what, "sockets"));
+	assert_non_null(strstr(found.at[0].mend, "205"));
+	host.is_starting = true;
+	check(ONE_THREAD, "", "", &host);
+	is_one(FINDING_ERROR, "descriptor-limit", 4);
+	check(ONE_THREAD "max-connections = 5", "", "", &host);
+	assert_int_equal(found.n, 2);
+	assert_string_equal(found.at[1].mend, "raise the limit (LimitNOFILE)");
 }
 
 static void sources_hold_as_many_connections_as_they_have_ports(void **state)
@@ -162,8 +177,10 @@ static void sources_hold_as_many_connections_as_they_have_ports(void **state)
 	/* Without a source the system takes one. */
 	check("vip = 10.0.0.10\nmax-connections = 28233", "", "", &host);
 	is_one(FINDING_WARNING, "too-few-source-ports", 3);
-	host.ephemeral_first = 1024;
-	host.ephemeral_last = 65535;
+	/* With auto they are the limit themselves. */
+	check(VIP, "", "", &host);
+	assert_int_equal(found.n, 0);
+	host.limits.ephemeral_ports = 64512;
 	check(VIP "max-connections = 64512", "", "", &host);
 	assert_int_equal(found.n, 0);
 }
@@ -249,6 +266,7 @@ int main(void)
 		cmocka_unit_test(addresses_that_are_not_here_are_warnings),
 		cmocka_unit_test(whole_range_by_sockets_needs_descriptors),
 		cmocka_unit_test(connections_need_two_descriptors_each),
+		cmocka_unit_test(less_than_our_own_descriptors_fit_nothing),
 		cmocka_unit_test(
 			sources_hold_as_many_connections_as_they_have_ports),
 		cmocka_unit_test(each_family_needs_sources_of_its_own),

@@ -360,6 +360,13 @@ static void what_has_no_effect_yet_is_said_once_it_is_set(void **state)
 	assert_int_equal(found.n, 0);
 	assert_int_equal(set(conf, "rpc", "epm", "rewrite"), 0);
 	assert_true(findings_have(&found, "no-effect-yet"));
+	/* Switching off what is not there yet has its effect. */
+	assert_int_equal(set(conf, "balancer", "control", "/x"), 0);
+	assert_true(findings_have(&found, "no-effect-yet"));
+	assert_int_equal(set(conf, "balancer", "control", "None"), 0);
+	assert_int_equal(found.n, 0);
+	assert_int_equal(set(conf, "schedule", "rebalance", "none"), 0);
+	assert_int_equal(found.n, 0);
 	/* Of a section that has none, the section's finding says it. */
 	assert_int_equal(set(conf, "web", "http", "80"), 0);
 	assert_int_equal(found.n, 0);
