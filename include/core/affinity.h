@@ -136,6 +136,41 @@ unsigned affinity_expire(struct affinity *affinity, uint64_t now_ms,
  * call and goes on there with the next, round and round: to be called while
  * a server leaves, by one thread. */
 void affinity_forget_leaving(struct affinity *affinity, unsigned most);
+
+/* A binding, for who wants to know them all. */
+struct affinity_entry {
+	struct addr key;
+	struct server *server;
+	/* What the server is reached from; NULL: the system's choice. */
+	const struct addr *source;
+	uint64_t idle_ms; /* since the last connection; 0: it has some */
+};
+
+/*
+ * Tell <each> of every binding that is worth keeping: confirmed, not
+ * private, not timed out, to a server that stays. Shards are locked for some
+ * bindings at a time and not during the call; of what comes and goes
+ * meanwhile some is told and some is not, and in rare cases twice. To be
+ * called by the thread that changes the array, so that <server> is what it
+ * was.
+ */
+void affinity_each(struct affinity *affinity, uint64_t now_ms,
+		   void (*each)(void *ctx, const struct affinity_entry *entry),
+		   void *ctx);
+/*
+ * Make a binding that affinity_each() told of in an earlier process: idle
+ * for <idle_ms>. Before any worker starts, the shortest idle first: any
+ * other order takes long. What the prefixes would cut today is cut from
+ * <key>. <source> NULL, or none of ours any more: as for a new binding.
+ *
+ * ERR_EXISTS: it has a binding; ERR_TIMEOUT: it has timed out; ERR_NOT_FOUND:
+ * <server> is not in use; ERR_MEMORY: its part of the table is full (none is
+ * evicted); ERR_UNSUPPORTED: key = none keeps no bindings.
+ */
+MUST_CHECK int affinity_restore(struct affinity *affinity,
+				const struct addr *key, struct server *server,
+				const struct addr *source, uint64_t idle_ms,
+				uint64_t now_ms);
 /* Bindings now, private ones too. */
 unsigned affinity_count(struct affinity *affinity);
 

@@ -40,6 +40,15 @@ static bool is_private(const struct affinity_rule *rule,
 	return rule->key == CONF_KEY_NONE || affinity_rule_shares(rule, client);
 }
 
+static void find_shard(struct affinity *affinity, struct place *place)
+{
+	place->hash = hash_sip(affinity->seed,
+			       bytes_of(&place->key, sizeof(place->key)));
+	place->shard = (unsigned)(place->hash % affinity->nshards);
+	if (place->is_private) /* one client's may be many */
+		place->shard = affinity->turn++ % affinity->nshards;
+}
+
 static struct place find_place(struct affinity *affinity,
 			       const struct addr *client)
 {
@@ -49,11 +58,7 @@ static struct place find_place(struct affinity *affinity,
 	place.key = affinity_key(&affinity->rule, client);
 	place.is_private = is_private(&affinity->rule, client);
 	pthread_rwlock_unlock(&affinity->lock);
-	place.hash = hash_sip(affinity->seed,
-			      bytes_of(&place.key, sizeof(place.key)));
-	place.shard = (unsigned)(place.hash % affinity->nshards);
-	if (place.is_private) /* one client's may be many */
-		place.shard = affinity->turn++ % affinity->nshards;
+	find_shard(affinity, &place);
 	return place;
 }
 
@@ -115,20 +120,10 @@ static uint8_t source_of(const struct affinity *affinity, uint64_t hash,
 				      family);
 }
 
-static int make(struct affinity *affinity, const struct place *place,
-		const struct affinity_chooser *chooser, struct binding **out)
+/* <binding> is zeros; <server> counts it already. */
+static void be_born(struct affinity *affinity, const struct place *place,
+		    struct server *server, struct binding *binding)
 {
-	struct shard *shard = &affinity->shard[place->shard];
-	struct server *server = choose(chooser, place->hash, NULL);
-	struct binding *binding;
-
-	if (!server)
-		return ERR_NOT_FOUND;
-	binding = shard_take(shard);
-	if (!binding) {
-		server_unbind(server);
-		return ERR_MEMORY;
-	}
 	list_init(&binding->idle);
 	binding->server = server;
 	binding->hash = place->hash;
@@ -138,7 +133,23 @@ static int make(struct affinity *affinity, const struct place *place,
 	binding->shard = (uint8_t)place->shard;
 	binding->is_private = place->is_private;
 	if (!binding->is_private)
-		shard_chain(shard, binding);
+		shard_chain(&affinity->shard[place->shard], binding);
+}
+
+static int make(struct affinity *affinity, const struct place *place,
+		const struct affinity_chooser *chooser, struct binding **out)
+{
+	struct server *server = choose(chooser, place->hash, NULL);
+	struct binding *binding;
+
+	if (!server)
+		return ERR_NOT_FOUND;
+	binding = shard_take(&affinity->shard[place->shard]);
+	if (!binding) {
+		server_unbind(server);
+		return ERR_MEMORY;
+	}
+	be_born(affinity, place, server, binding);
 	*out = binding;
 	return 0;
 }
@@ -297,12 +308,11 @@ void affinity_release(struct affinity *affinity, struct reservation *res,
 	*res = (struct reservation){ 0 };
 }
 
-const struct addr *affinity_source(const struct affinity *affinity,
-				   const struct reservation *res,
-				   uint8_t family)
+static const struct addr *source_at(const struct affinity *affinity,
+				    const struct binding *binding,
+				    uint8_t family)
 {
-	uint8_t place = family == AF_INET ? res->binding->source4
-					  : res->binding->source6;
+	uint8_t place = family == AF_INET ? binding->source4 : binding->source6;
 
 	return place == AFFINITY_NO_SOURCE ? NULL
 					   : &affinity->sources.at[place];
@@ -336,6 +346,13 @@ bool affinity_is_shared(struct affinity *affinity, const struct addr *client)
 	is = affinity_rule_shares(&affinity->rule, client);
 	pthread_rwlock_unlock(&affinity->lock);
 	return is;
+}
+
+const struct addr *affinity_source(const struct affinity *affinity,
+				   const struct reservation *res,
+				   uint8_t family)
+{
+	return source_at(affinity, res->binding, family);
 }
 
 bool affinity_is_bound(struct affinity *affinity, const struct addr *client,
@@ -377,6 +394,104 @@ void affinity_forget_leaving(struct affinity *affinity, unsigned most)
 			(affinity->forget_turn + 1) % affinity->nshards;
 		left--;
 	}
+}
+
+static struct affinity_entry entry_of(const struct affinity *affinity,
+				      const struct binding *binding,
+				      uint64_t now_ms)
+{
+	uint8_t family = binding->server->address.family;
+
+	return (struct affinity_entry){
+		.key = binding->key,
+		.server = binding->server,
+		.source = source_at(affinity, binding, family),
+		.idle_ms = binding_idle_ms(binding, now_ms),
+	};
+}
+
+void affinity_each(struct affinity *affinity, uint64_t now_ms,
+		   void (*each)(void *ctx, const struct affinity_entry *entry),
+		   void *ctx)
+{
+	struct binding batch[SHARD_BATCH];
+	struct affinity_entry entry;
+	unsigned shard = 0, n, i;
+	size_t bucket = 0;
+
+	while (shard < affinity->nshards) {
+		if (!shard_copy(&affinity->shard[shard], &bucket, batch, &n)) {
+			shard++;
+			bucket = 0;
+		}
+		for (i = 0; i < n; i++) {
+			if (binding_has_timed_out(&batch[i],
+						  affinity->timeout_ms, now_ms))
+				continue;
+			entry = entry_of(affinity, &batch[i], now_ms);
+			each(ctx, &entry);
+		}
+	}
+}
+
+static int restore(struct affinity *affinity, const struct place *place,
+		   struct server *server, struct binding **out)
+{
+	struct shard *shard = &affinity->shard[place->shard];
+	struct binding *binding;
+
+	if (find(shard, place))
+		return ERR_EXISTS;
+	if (!server_bind(server))
+		return ERR_NOT_FOUND;
+	binding = shard_take_free(shard);
+	if (!binding) {
+		server_unbind(server);
+		return ERR_MEMORY;
+	}
+	be_born(affinity, place, server, binding);
+	*out = binding;
+	return 0;
+}
+
+/* The same as before, if it is still there: what the client has open on its
+ * server lets nobody join from elsewhere. */
+static void keep_source(const struct affinity *affinity,
+			const struct addr *source, struct binding *binding)
+{
+	uint8_t place = affinity_source_find(&affinity->sources, source);
+
+	if (place == AFFINITY_NO_SOURCE)
+		return;
+	if (source->family == AF_INET)
+		binding->source4 = place;
+	else
+		binding->source6 = place;
+}
+
+int affinity_restore(struct affinity *affinity, const struct addr *key,
+		     struct server *server, const struct addr *source,
+		     uint64_t idle_ms, uint64_t now_ms)
+{
+	struct place place = { .key = affinity_key_again(&affinity->rule,
+							 key) };
+	struct binding *binding;
+	int err;
+
+	if (affinity->rule.key == CONF_KEY_NONE)
+		return ERR_UNSUPPORTED;
+	if (idle_ms >= affinity->timeout_ms)
+		return ERR_TIMEOUT;
+	find_shard(affinity, &place);
+	err = restore(affinity, &place, server, &binding);
+	if (err)
+		return err;
+	binding->is_confirmed = true;
+	binding->idle_since = now_ms - idle_ms;
+	if (source)
+		keep_source(affinity, source, binding);
+	shard_enter_idle(&affinity->shard[place.shard], binding);
+	return 0;
 }
 
 unsigned affinity_count(struct affinity *affinity)

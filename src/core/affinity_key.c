@@ -68,3 +68,11 @@ struct addr affinity_key(const struct affinity_rule *rule,
 			sizeof(rule->alias[0]), by_from);
 	return alias ? alias->to : wanted.from;
 }
+
+/* No alias: it became part of the key already, and one may stand for
+ * another's target. */
+struct addr affinity_key_again(const struct affinity_rule *rule,
+			       const struct addr *key)
+{
+	return cut(rule, key);
+}

@@ -31,6 +31,9 @@ bool affinity_rule_shares(const struct affinity_rule *rule,
  * source is chosen. */
 struct addr affinity_key(const struct affinity_rule *rule,
 			 const struct addr *client);
+/* A key that another rule made, cut to what this one would leave of it. */
+struct addr affinity_key_again(const struct affinity_rule *rule,
+			       const struct addr *key);
 
 #define AFFINITY_NO_SOURCE 0xff /* the system chooses */
 
@@ -46,5 +49,8 @@ struct affinity_sources {
 uint8_t affinity_source_choose(const struct affinity_sources *sources,
 			       const uint8_t seed[static HASH_KEY_LEN],
 			       uint64_t hash, uint8_t family);
+/* The place of <source>; AFFINITY_NO_SOURCE if it is none of them. */
+uint8_t affinity_source_find(const struct affinity_sources *sources,
+			     const struct addr *source) PURE;
 
 #endif

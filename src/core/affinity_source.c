@@ -38,3 +38,14 @@ uint8_t affinity_source_choose(const struct affinity_sources *sources,
 	}
 	return best;
 }
+
+uint8_t affinity_source_find(const struct affinity_sources *sources,
+			     const struct addr *source)
+{
+	uint8_t i;
+
+	for (i = 0; i < sources->n; i++)
+		if (addr_equal(&sources->at[i], source))
+			return i;
+	return AFFINITY_NO_SOURCE;
+}

@@ -13,6 +13,8 @@
 #define SHARDS_MAX 64
 #define PART_MIN   1024 /* bindings of a shard, or the table is one shard */
 #define LOOKS	   1000 /* at idle bindings, while a shard is locked */
+#define BUCKETS	   4096 /* looked into while a shard is locked */
+#define CHAIN_MAX  32	/* a keyed hash makes none as long */
 
 /* The bits that chose the shard are equal in all of a shard. */
 static struct binding **bucket_of(struct shard *shard, uint64_t hash)
@@ -63,6 +65,17 @@ void shard_drop(struct shard *shard, struct binding *binding)
 	pool_give(shard->pool, binding);
 }
 
+void shard_enter_idle(struct shard *shard, struct binding *binding)
+{
+	struct list *next = shard->idle.next;
+
+	while (next != &shard->idle &&
+	       binding_idle_ms(list_entry(next, struct binding, idle),
+			       binding->idle_since))
+		next = next->next;
+	list_add(next, &binding->idle); /* before it */
+}
+
 struct binding *shard_oldest_idle(struct shard *shard)
 {
 	if (list_is_empty(&shard->idle))
@@ -70,9 +83,14 @@ struct binding *shard_oldest_idle(struct shard *shard)
 	return list_entry(shard->idle.next, struct binding, idle);
 }
 
+struct binding *shard_take_free(struct shard *shard)
+{
+	return pool_take(shard->pool);
+}
+
 struct binding *shard_take(struct shard *shard)
 {
-	struct binding *binding = pool_take(shard->pool);
+	struct binding *binding = shard_take_free(shard);
 	struct binding *oldest;
 
 	if (binding)
@@ -84,11 +102,17 @@ struct binding *shard_take(struct shard *shard)
 	return pool_take(shard->pool);
 }
 
+uint64_t binding_idle_ms(const struct binding *binding, uint64_t now_ms)
+{
+	uint64_t idle_ms = now_ms - binding->idle_since;
+
+	return binding->held || idle_ms > INT64_MAX ? 0 : idle_ms;
+}
+
 bool binding_has_timed_out(const struct binding *binding, uint64_t timeout_ms,
 			   uint64_t now_ms)
 {
-	return !binding->held && now_ms >= binding->idle_since &&
-	       now_ms - binding->idle_since >= timeout_ms;
+	return !binding->held && binding_idle_ms(binding, now_ms) >= timeout_ms;
 }
 
 unsigned shard_expire(struct shard *shard, uint64_t timeout_ms, uint64_t now_ms,
@@ -105,6 +129,32 @@ unsigned shard_expire(struct shard *shard, uint64_t timeout_ms, uint64_t now_ms,
 	}
 	pthread_mutex_unlock(&shard->lock);
 	return n;
+}
+
+static unsigned copy_chain(const struct binding *binding, struct binding *out)
+{
+	unsigned n = 0;
+
+	for (; binding && n < CHAIN_MAX; binding = binding->chain)
+		if (binding->is_confirmed &&
+		    binding->server->life == SERVER_IN_USE)
+			out[n++] = *binding;
+	return n;
+}
+
+bool shard_copy(struct shard *shard, size_t *bucket,
+		struct binding out[static SHARD_BATCH], unsigned *n)
+{
+	size_t left = shard->mask + 1 - *bucket;
+
+	if (left > BUCKETS)
+		left = BUCKETS;
+	*n = 0;
+	pthread_mutex_lock(&shard->lock);
+	for (; left && *n <= SHARD_BATCH - CHAIN_MAX; left--)
+		*n += copy_chain(shard->bucket[(*bucket)++], out + *n);
+	pthread_mutex_unlock(&shard->lock);
+	return *bucket <= shard->mask;
 }
 
 unsigned shard_count(struct shard *shard)

@@ -69,6 +69,8 @@ void shards_free(struct shard *shard, unsigned nshards);
 /* NULL if there is none. */
 struct binding *shard_find(struct shard *shard, const struct addr *key,
 			   uint64_t hash);
+/* Memory for one more; NULL: the shard is full. */
+struct binding *shard_take_free(struct shard *shard);
 /* Memory for one more, if need be that of the least recently used; NULL:
  * all are held. */
 struct binding *shard_take(struct shard *shard);
@@ -76,11 +78,20 @@ struct binding *shard_take(struct shard *shard);
 void shard_chain(struct shard *shard, struct binding *binding);
 /* It is reserved again; nothing if it was not idle. */
 void shard_leave_idle(struct shard *shard, struct binding *binding);
+/* Nobody holds it: it is idle since <idle_since>. Takes as long as there are
+ * others that are idle for longer. */
+void shard_enter_idle(struct shard *shard, struct binding *binding);
 /* The least recently used of the idle ones; NULL if all are held. */
 struct binding *shard_oldest_idle(struct shard *shard);
 /* The end of a binding that nobody holds. */
 void shard_drop(struct shard *shard, struct binding *binding);
-/* Threads read the clock at different moments: <now_ms> may be earlier. */
+/*
+ * For how long nobody has held it, 0 if somebody does. Threads read the
+ * clock at different moments: <now_ms> may be earlier (0 as well). And a
+ * binding of an earlier process may be idle since before the clock began, so
+ * that only the difference has a meaning, modulo 2^64.
+ */
+uint64_t binding_idle_ms(const struct binding *binding, uint64_t now_ms) PURE;
 bool binding_has_timed_out(const struct binding *binding, uint64_t timeout_ms,
 			   uint64_t now_ms) PURE;
 
@@ -89,6 +100,14 @@ bool binding_has_timed_out(const struct binding *binding, uint64_t timeout_ms,
 /* Drop at most <most> that timed out; returns how many. */
 unsigned shard_expire(struct shard *shard, uint64_t timeout_ms, uint64_t now_ms,
 		      unsigned most);
+/*
+ * Copy what is confirmed, not private and of a server that stays, <*n> of at
+ * most SHARD_BATCH, on from <*bucket> (0 to begin with). False: they were
+ * the last.
+ */
+#define SHARD_BATCH 128
+bool shard_copy(struct shard *shard, size_t *bucket,
+		struct binding out[static SHARD_BATCH], unsigned *n);
 /* Bindings now, private ones too. */
 unsigned shard_count(struct shard *shard);
 /* Look at <most> of the idle ones, on from the last, and
