@@ -5,8 +5,14 @@
  * Layer: svc.
  *
  *	accepted --route--> connecting --dial--> young --5 s--> settled
- *	    |                 |  ^ |               |               |
- *	    +---> ended <-----+  +-+ next server   +----> ended <--+
+ *	    |  |     ^        |  ^ |               |               |
+ *	    |  v     |        |  +-+ next server   |               |
+ *	    | asked -+-> answered                  |               |
+ *	    |  |           |  |                    |               |
+ *	    +--+-> ended <-+--+--------------------+---------------+
+ *
+ * Asked is a connection whose first PDU chooses its server, or says whether
+ * the balancer itself can answer in the endpoint mapper's name.
  *
  * Each state is a list; one function changes the state. A connection lives
  * on one thread; what threads share (array, bindings, announced ports)
@@ -21,6 +27,7 @@
 
 #include "base/log.h"
 #include "core/conf.h"
+#include "core/portset.h"
 #include "core/reason.h"
 #include "core/route.h"
 #include "net/loop.h"
@@ -35,11 +42,29 @@ struct svc_rpc_shared {
 	/* Workers that gave up their spare descriptor to tell a client that
 	 * there is none. */
 	_Atomic unsigned spares_given;
-	/* A server refused a port that it had announced: ask it again. Called
-	 * from any worker's thread. */
+	/* Ports that clients are taken on, or would be if they had a lease;
+	 * in the layout of portset.h. Written by svc_rpc_set_open(). */
+	_Atomic uint64_t open_port[PORTSET_WORDS];
+	_Atomic uint32_t next_group; /* association groups of our own */
+	_Atomic uint32_t said;	     /* what is logged once: bits, svc's own */
+	uint8_t user_seed[HASH_KEY_LEN]; /* for log-users = hash */
+	/* These are called from any worker's thread.
+	 * A server refused a port that it had announced: ask it again. */
 	void (*ask_again)(void *ctx, unsigned slot);
+	/* router.announced was added to: the ports are to follow. */
+	void (*ports_changed)(void *ctx);
+	/* From now on the kernel lets <client> come to <port>. Negative: it
+	 * does not, and why. Called where leases are wanted. */
+	int (*admit_client)(void *ctx, const struct addr *client,
+			    uint16_t port);
 	void *ctx;
 };
+
+/* The control thread: these are open now. svc_rpc_ports_opened() of every
+ * worker is to follow. */
+void svc_rpc_set_open(struct svc_rpc_shared *shared,
+		      const struct portset *ports);
+bool svc_rpc_is_open(const struct svc_rpc_shared *shared, uint16_t port);
 
 struct svc_rpc_config {
 	struct loop *loop;
@@ -59,6 +84,8 @@ void svc_rpc_free(struct svc_rpc *svc);
 MUST_CHECK int svc_rpc_attach(struct svc_rpc *svc, int fd, uint16_t port);
 void svc_rpc_detach(struct svc_rpc *svc, int fd);
 
+/* Answers of endpoint mappers that wait for ports may go on. */
+void svc_rpc_ports_opened(struct svc_rpc *svc);
 /* Work by a new configuration from now on; open connections stay. */
 void svc_rpc_reconfigure(struct svc_rpc *svc, struct conf *conf);
 /* From now on refuse clients without a binding. */

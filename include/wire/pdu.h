@@ -165,6 +165,7 @@ struct pdu_bind_ack {
 MUST_CHECK int pdu_bind_ack_read(const struct pdu *pdu,
 				 struct pdu_bind_ack *out);
 
+#define PDU_NAK_NONE 0 /* no reason given: so an unknown group is refused */
 struct pdu_bind_nak {
 	uint16_t reason;
 };

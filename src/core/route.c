@@ -161,16 +161,12 @@ static void lead(struct wish *wish, const struct addr *client,
 {
 	struct router *router = wish->router;
 	struct run_chooser chooser = { choose_run, wish };
-	uint64_t issuers;
-	bool is_gone;
 	int slot;
 
-	if (group) {
-		issuers = group_issuers(router->groups, &route->name, group,
-					route->dialled, wish->now_ms, &is_gone);
-		wish->is_group = issuers || is_gone;
-		wish->owners = issuers;
-	}
+	if (group)
+		wish->is_group = group_issuers(router->groups, &route->name,
+					       group, route->dialled,
+					       wish->now_ms, &wish->owners);
 	if (wish->is_group || route->kind != ROUTE_MAPPER ||
 	    !affinity_is_shared(router->affinity, client))
 		return;

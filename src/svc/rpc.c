@@ -15,6 +15,7 @@
 #include "net/dial.h"
 #include "net/relay.h"
 #include "rpc_log.h"
+#include "rpc_mapper.h"
 #include "rpc_priv.h"
 
 void rpc_set_state(struct rpc_conn *conn, enum rpc_state state)
@@ -62,13 +63,20 @@ static void give_conn(struct rpc_conn *conn)
 }
 
 /* No server for this client: it hears of it at once. */
-static void refuse(struct rpc_conn *conn, const char *server,
-		   enum reason reason)
+void rpc_refuse(struct rpc_conn *conn, const char *server, enum reason reason)
 {
 	struct svc_rpc *svc = conn->svc;
 
 	rpc_log_refuse(svc, &conn->client, conn->route.dialled, server, reason);
 	relay_close_reset(conn->client_fd);
+	give_conn(conn);
+}
+
+void rpc_refuse_told(struct rpc_conn *conn, enum reason reason)
+{
+	rpc_log_refuse(conn->svc, &conn->client, conn->route.dialled, NULL,
+		       reason);
+	close(conn->client_fd);
 	give_conn(conn);
 }
 
@@ -80,7 +88,21 @@ void rpc_refuse_routed(struct rpc_conn *conn, enum reason reason)
 	/* Once the route lets go of it, its slot may be reused. */
 	memcpy(name, conn->server->name, sizeof(name));
 	route_end(&svc->shared->router, &conn->route, loop_now_ms(svc->loop));
-	refuse(conn, name, reason);
+	rpc_refuse(conn, name, reason);
+}
+
+void rpc_end(struct rpc_conn *conn, enum reason reason)
+{
+	struct svc_rpc *svc = conn->svc;
+	uint64_t now = loop_now_ms(svc->loop);
+
+	rpc_log_close(conn, reason, now);
+	route_end(&svc->shared->router, &conn->route, now);
+	if (reason == REASON_CLIENT_CLOSED)
+		close(conn->client_fd);
+	else
+		relay_close_reset(conn->client_fd);
+	give_conn(conn);
 }
 
 static void relay_ended(struct relay *relay, enum reason reason)
@@ -90,6 +112,7 @@ static void relay_ended(struct relay *relay, enum reason reason)
 	uint64_t now = loop_now_ms(svc->loop);
 
 	rpc_log_close(conn, reason, now);
+	rpc_watch_end(conn);
 	route_end(&svc->shared->router, &conn->route, now);
 	give_conn(conn);
 }
@@ -128,16 +151,21 @@ void rpc_begin_relay(struct rpc_conn *conn)
 	struct svc_rpc *svc = conn->svc;
 	enum reason reason = route_confirm(&svc->shared->router, &conn->route);
 
+	struct loop_io *io = conn->dial.io;
+	unsigned events = conn->dial.events;
+
 	if (conn->route.is_aside_over)
 		rpc_log_aside_over(conn);
 	conn->relay.ended = relay_ended;
 	conn->relay.ending = relay_ending;
+	rpc_watch_begin(conn); /* the dial is done */
 	if (!reason)
 		reason = relay_start(&svc->relays, &conn->relay,
-				     conn->client_fd, conn->dial.events);
+				     conn->client_fd, events);
 	if (reason) {
-		loop_forget(svc->loop, conn->dial.io);
-		relay_close_reset(conn->dial.io->fd);
+		rpc_watch_end(conn);
+		loop_forget(svc->loop, io);
+		relay_close_reset(io->fd);
 		rpc_refuse_routed(conn, reason);
 		return;
 	}
@@ -148,36 +176,79 @@ void rpc_begin_relay(struct rpc_conn *conn)
 	rpc_log_open(conn);
 }
 
-static enum route_kind kind_of(const struct conf *conf, uint16_t port)
+/* Without virtual ports there are no others in a static configuration. */
+static bool is_static(const struct conf_rpc *rpc, uint16_t port)
 {
-	if (conf->rpc.ports == CONF_PORTS_DYNAMIC && port != EPM_PORT)
-		return ROUTE_DYNAMIC;
-	return ROUTE_FIXED;
+	return rpc->ports != CONF_PORTS_DYNAMIC &&
+	       (!conf_has_virtual_ports(rpc) || port == rpc->mailbox_port ||
+		port == rpc->address_book_port);
+}
+
+static enum route_kind kind_of(const struct conf_rpc *rpc, uint16_t port)
+{
+	if (port == EPM_PORT)
+		return ROUTE_MAPPER;
+	return is_static(rpc, port) ? ROUTE_FIXED : ROUTE_DYNAMIC;
+}
+
+enum reason rpc_choose(struct rpc_conn *conn, uint32_t group)
+{
+	struct svc_rpc *svc = conn->svc;
+	struct route_move move;
+	enum reason reason;
+
+	reason = route_begin(&svc->shared->router, &conn->client.addr,
+			     conn->route.kind, conn->route.dialled, group,
+			     loop_now_ms(svc->loop), &conn->route, &move);
+	if (!reason && conn->route.res.is_moved)
+		rpc_log_moved(conn, &move);
+	return reason;
+}
+
+void rpc_serve(struct rpc_conn *conn)
+{
+	rpc_set_state(conn, RPC_CONNECTING);
+	rpc_dial(conn, REASON_NONE);
+}
+
+/* Does what the client says first decide? */
+static bool is_to_be_asked(const struct rpc_conn *conn)
+{
+	struct svc_rpc *svc = conn->svc;
+	struct affinity *affinity = svc->shared->router.affinity;
+
+	if (conn->route.kind == ROUTE_MAPPER &&
+	    svc->conf->rpc.epm == CONF_EPM_ANSWER)
+		return true;
+	return conn->route.kind != ROUTE_DYNAMIC &&
+	       affinity_is_private(affinity, &conn->client.addr);
+}
+
+static void serve_at_once(struct rpc_conn *conn)
+{
+	enum reason reason = rpc_choose(conn, 0);
+
+	if (reason)
+		rpc_refuse(conn, NULL, reason);
+	else
+		rpc_serve(conn);
 }
 
 static void serve(struct rpc_conn *conn, uint16_t port)
 {
 	struct svc_rpc *svc = conn->svc;
-	struct router *router = &svc->shared->router;
-	uint64_t now = loop_now_ms(svc->loop);
-	enum reason reason;
+	struct affinity *affinity = svc->shared->router.affinity;
 
 	conn->route.dialled = port;
+	conn->route.kind = kind_of(&svc->conf->rpc, port);
 	if (svc->is_stopping &&
-	    !affinity_is_bound(router->affinity, &conn->client.addr, now)) {
-		refuse(conn, NULL, REASON_STOPPING);
-		return;
-	}
-	reason = route_begin(router, &conn->client.addr,
-			     kind_of(svc->conf, port), port, now, &conn->route);
-	if (reason) {
-		refuse(conn, NULL, reason);
-		return;
-	}
-	if (conn->route.moved_for)
-		rpc_log_moved(conn);
-	rpc_set_state(conn, RPC_CONNECTING);
-	rpc_dial(conn, REASON_NONE);
+	    !affinity_is_bound(affinity, &conn->client.addr,
+			       loop_now_ms(svc->loop)))
+		rpc_refuse(conn, NULL, REASON_STOPPING);
+	else if (is_to_be_asked(conn))
+		rpc_ask(conn);
+	else
+		serve_at_once(conn);
 }
 
 void rpc_take(struct svc_rpc *svc, int fd, const struct endpoint *client,
@@ -198,6 +269,29 @@ void rpc_take(struct svc_rpc *svc, int fd, const struct endpoint *client,
 static struct relay *relay_at(struct list *node)
 {
 	return &list_entry(node, struct rpc_conn, node)->relay;
+}
+
+void svc_rpc_set_open(struct svc_rpc_shared *shared,
+		      const struct portset *ports)
+{
+	unsigned i;
+
+	for (i = 0; i < PORTSET_WORDS; i++)
+		atomic_store_explicit(&shared->open_port[i], ports->word[i],
+				      memory_order_release);
+}
+
+bool svc_rpc_is_open(const struct svc_rpc_shared *shared, uint16_t port)
+{
+	uint64_t word = atomic_load_explicit(&shared->open_port[port / 64],
+					     memory_order_acquire);
+
+	return word >> (port % 64) & 1;
+}
+
+void svc_rpc_ports_opened(struct svc_rpc *svc)
+{
+	rpc_mapper_ports_opened(svc);
 }
 
 void svc_rpc_reconfigure(struct svc_rpc *svc, struct conf *conf)
@@ -240,6 +334,7 @@ void svc_rpc_reset(struct svc_rpc *svc, uint64_t slots, enum reason reason)
 
 	reset_relays(&svc->state[RPC_YOUNG], slots, reason);
 	reset_relays(&svc->state[RPC_SETTLED], slots, reason);
+	rpc_answer_reset(svc, slots, reason);
 	list_each_safe (node, spare, &svc->state[RPC_CONNECTING]) {
 		struct rpc_conn *conn = list_entry(node, struct rpc_conn, node);
 
@@ -260,7 +355,8 @@ void svc_rpc_reset(struct svc_rpc *svc, uint64_t slots, enum reason reason)
 
 unsigned svc_rpc_open(const struct svc_rpc *svc)
 {
-	return svc->count[RPC_CONNECTING] + svc->count[RPC_WAITING] +
+	return svc->count[RPC_ASKED] + svc->count[RPC_ANSWERED] +
+	       svc->count[RPC_CONNECTING] + svc->count[RPC_WAITING] +
 	       svc->count[RPC_YOUNG] + svc->count[RPC_SETTLED];
 }
 
@@ -293,6 +389,9 @@ static int init_parts(struct svc_rpc *svc, const struct svc_rpc_config *config)
 			      config->shared->max_connections);
 	if (!svc->conns)
 		return ERR_MEMORY;
+	svc->room = malloc(sizeof(*svc->room));
+	if (!svc->room)
+		return ERR_MEMORY;
 	svc->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (svc->spare_fd < 0)
 		return -errno;
@@ -300,6 +399,11 @@ static int init_parts(struct svc_rpc *svc, const struct svc_rpc_config *config)
 	svc->settle.fire = settle_fired;
 	svc->look_again.fire = rpc_look_again_fired;
 	tick_queue_init(&svc->waiting, RPC_LOOK_AGAIN_MS);
+	tick_queue_init(&svc->asked, RPC_FIRST_MS);
+	tick_queue_init(&svc->answered, RPC_ANSWERED_MS);
+	svc->first_late.fire = rpc_first_late;
+	svc->answered_late.fire = rpc_answered_late;
+	svc->answer_wait.fire = rpc_mapper_wait_fired;
 	return relay_pool_init(&svc->relays, svc->loop, config->most_pipes,
 			       conf->rpc.idle_timeout_ms);
 }
@@ -317,10 +421,12 @@ int svc_rpc_new(const struct svc_rpc_config *config, struct svc_rpc **out)
 	svc->shared = config->shared;
 	svc->spare_fd = -1;
 	list_init(&svc->listeners);
+	list_init(&svc->waiting_answers);
 	for (i = 0; i < RPC_ENDED; i++)
 		list_init(&svc->state[i]);
 	err = init_parts(svc, config);
 	if (err) {
+		free(svc->room);
 		pool_free(svc->conns);
 		if (svc->spare_fd >= 0)
 			close(svc->spare_fd);
@@ -340,8 +446,12 @@ void svc_rpc_free(struct svc_rpc *svc)
 	rpc_drop_listeners(svc);
 	loop_timer_stop(svc->loop, &svc->settle);
 	loop_timer_stop(svc->loop, &svc->look_again);
+	loop_timer_stop(svc->loop, &svc->first_late);
+	loop_timer_stop(svc->loop, &svc->answered_late);
+	loop_timer_stop(svc->loop, &svc->answer_wait);
 	dialer_release(&svc->dialer);
 	relay_pool_release(&svc->relays);
+	free(svc->room);
 	pool_free(svc->conns);
 	if (svc->spare_fd >= 0)
 		close(svc->spare_fd);

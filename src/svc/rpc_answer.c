@@ -127,6 +127,18 @@ void rpc_answer(struct rpc_conn *conn)
 	/* The kernel tells that octets are there already. */
 }
 
+void rpc_answer_reset(struct svc_rpc *svc, uint64_t slots, enum reason reason)
+{
+	struct list *node, *spare;
+
+	list_each_safe (node, spare, &svc->state[RPC_ANSWERED]) {
+		struct rpc_conn *conn = list_entry(node, struct rpc_conn, node);
+
+		if (server_bit(conn->server) & slots)
+			end(conn, reason);
+	}
+}
+
 void rpc_answered_late(struct loop_timer *timer)
 {
 	struct svc_rpc *svc = list_entry(timer, struct svc_rpc, answered_late);

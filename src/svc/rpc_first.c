@@ -38,34 +38,57 @@ static void refuse(struct rpc_conn *conn, enum reason reason)
 	rpc_refuse(conn, NULL, reason);
 }
 
+/* A server would say that it does not know the group. */
+static void refuse_group(struct rpc_conn *conn, const struct pdu *pdu)
+{
+	struct svc_rpc *svc = conn->svc;
+	struct builder nak =
+		builder_over(svc->room->answer, RPC_ROOM, pdu->little);
+
+	pdu_bind_nak_write(&nak, pdu->call_id, PDU_NAK_NONE);
+	/* What stays unread would make the end a reset. */
+	(void)!recv(conn->client_fd, svc->room->stub, pdu->whole.len,
+		    MSG_DONTWAIT);
+	(void)!send(conn->client_fd, nak.at, nak.len,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+	rpc_refuse_told(conn, REASON_GROUP_GONE);
+}
+
 /* What is authenticated only the server can answer. */
 static void first_came(struct rpc_conn *conn, const struct pdu *pdu)
 {
+	bool is_bind = pdu->type == PDU_BIND;
 	struct pdu_bind bind;
 	uint32_t group = 0;
+	enum reason reason;
 
 	stop_asking(conn);
-	if (pdu->type == PDU_BIND && !pdu_bind_read(pdu, &bind))
+	if (is_bind && !pdu_bind_read(pdu, &bind))
 		group = bind.assoc_group;
-	if (!answers(conn) || pdu->type != PDU_BIND || pdu->auth.len) {
-		rpc_serve(conn, group);
-		return;
-	}
-	if (!rpc_choose(conn, group))
-		return;
-	rpc_answer(conn);
+	reason = rpc_choose(conn, group);
+	if (reason == REASON_GROUP_GONE)
+		refuse_group(conn, pdu);
+	else if (reason)
+		rpc_refuse(conn, NULL, reason);
+	else if (answers(conn) && is_bind && !pdu->auth.len)
+		rpc_answer(conn);
+	else
+		rpc_serve(conn);
 }
 
 /* Something that is no RPC: the server will say so, unless it must not even
  * see it. */
 static void no_rpc_came(struct rpc_conn *conn)
 {
-	if (!conn->svc->conf->rpc.any_interface) {
-		refuse(conn, REASON_NOT_RPC);
-		return;
-	}
+	enum reason reason = REASON_NOT_RPC;
+
 	stop_asking(conn);
-	rpc_serve(conn, 0);
+	if (conn->svc->conf->rpc.any_interface)
+		reason = rpc_choose(conn, 0);
+	if (reason)
+		rpc_refuse(conn, NULL, reason);
+	else
+		rpc_serve(conn);
 }
 
 static void first_ready(struct loop_io *io, unsigned events)

@@ -3,12 +3,20 @@
  *
  * Layer: svc.
  */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "rpc_log.h"
+#include "wire/iface.h"
+#include "wire/pdu.h"
 
 /* Refusals of one kind and worker: a flood of them tells nothing new. */
 #define REFUSALS      100
 #define REFUSALS_SPAN 1000 /* ms */
 #define RESTS_SPAN    1000
+/* Other lines of one kind and worker. */
+#define NOTICES	     20
+#define NOTICES_SPAN 1000
 
 void rpc_log_init(struct svc_rpc *svc)
 {
@@ -20,6 +28,11 @@ void rpc_log_init(struct svc_rpc *svc)
 			.span_ms = REFUSALS_SPAN,
 		};
 	svc->rests = (struct log_limit){ .burst = 1, .span_ms = RESTS_SPAN };
+	for (i = 0; i < RPC_NOTICES; i++)
+		svc->notices[i] = (struct log_limit){
+			.burst = NOTICES,
+			.span_ms = NOTICES_SPAN,
+		};
 }
 
 void rpc_log_rest(struct svc_rpc *svc, uint64_t ms, enum reason reason)
@@ -30,6 +43,17 @@ void rpc_log_rest(struct svc_rpc *svc, uint64_t ms, enum reason reason)
 		LOG(svc->log, LOG_LEVEL_WARNING, "accept-rests",
 		    log_number("ms", ms),
 		    log_text("reason", reason_name(reason)));
+}
+
+/* NULL: it has not said. */
+static const char *interface_of(const struct rpc_conn *conn,
+				char room[IFACE_TEXT_MAX])
+{
+	const struct rpc_watch *watch = rpc_watch_of(conn);
+
+	return watch && watch->has_interface
+		       ? iface_text(&watch->interface, room)
+		       : NULL;
 }
 
 void rpc_log_open(const struct rpc_conn *conn)
@@ -48,11 +72,15 @@ void rpc_log_close(const struct rpc_conn *conn, enum reason reason,
 		   uint64_t now_ms)
 {
 	const struct relay_side *side = conn->relay.side;
+	const struct rpc_watch *watch = rpc_watch_of(conn);
+	char room[IFACE_TEXT_MAX];
 
 	LOG(conn->svc->log, LOG_LEVEL_INFO, "close",
 	    log_endpoint("client", &conn->client),
 	    log_number("port", conn->route.dialled),
 	    log_text("server", conn->server->name),
+	    log_text("interface", interface_of(conn, room)),
+	    log_text("user", watch ? watch->user : NULL),
 	    log_number("bytes-in", side[RELAY_CLIENT].octets),
 	    log_number("bytes-out", side[RELAY_SERVER].octets),
 	    log_number("ms", now_ms - conn->opened_ms),
@@ -115,9 +143,127 @@ void rpc_log_failure(const struct rpc_conn *conn, const char *failed,
 		log_move(conn, failed, cause);
 }
 
-void rpc_log_moved(const struct rpc_conn *conn)
+void rpc_log_moved(const struct rpc_conn *conn, const struct route_move *move)
 {
-	log_move(conn, conn->route.left, conn->route.moved_for);
+	log_move(conn, move->from, move->why);
+}
+
+/* True: write a line of that kind. */
+static bool may_notice(const struct rpc_conn *conn, enum rpc_notice kind)
+{
+	struct svc_rpc *svc = conn->svc;
+	uint64_t held_back;
+
+	return log_limit_pass(&svc->notices[kind], loop_now_ms(svc->loop),
+			      &held_back);
+}
+
+void rpc_log_fault(const struct rpc_conn *conn, uint32_t status)
+{
+	const char *name = pdu_fault_name(status);
+	char number[16], room[IFACE_TEXT_MAX];
+
+	if (!may_notice(conn, RPC_NOTICE_FAULT))
+		return;
+	snprintf(number, sizeof(number), "0x%08" PRIx32, status);
+	LOG(conn->svc->log, LOG_LEVEL_INFO, "fault",
+	    log_endpoint("client", &conn->client),
+	    log_number("port", conn->route.dialled),
+	    log_text("server", conn->server->name),
+	    log_text("interface", interface_of(conn, room)),
+	    log_text("status", name ? name : number));
+}
+
+void rpc_log_interface_refused(const struct rpc_conn *conn,
+			       const struct syntax *interface)
+{
+	char room[IFACE_TEXT_MAX];
+
+	if (may_notice(conn, RPC_NOTICE_INTERFACE))
+		LOG(conn->svc->log, LOG_LEVEL_NOTICE, "interface-refused",
+		    log_endpoint("client", &conn->client),
+		    log_number("port", conn->route.dialled),
+		    log_text("server", conn->server->name),
+		    log_text("interface", iface_text(interface, room)),
+		    log_text("mend", "clients that need it: name it in [rpc] "
+				     "interfaces"));
+}
+
+/* What is said once in the life of a balancer. */
+enum once { ONCE_DCOM = 1, ONCE_SIGNED = 2, ONCE_SEALED = 4 };
+
+static bool is_first(const struct rpc_conn *conn, enum once what)
+{
+	return !(atomic_fetch_or(&conn->svc->shared->said, (uint32_t)what) &
+		 what);
+}
+
+void rpc_log_dcom(const struct rpc_conn *conn, const struct syntax *interface)
+{
+	char room[IFACE_TEXT_MAX];
+
+	if (is_first(conn, ONCE_DCOM))
+		LOG(conn->svc->log, LOG_LEVEL_WARNING, "dcom-activation",
+		    log_endpoint("client", &conn->client),
+		    log_text("server", conn->server->name),
+		    log_text("interface", iface_text(interface, room)),
+		    log_text("mend", "DCOM hands out servers' own addresses, "
+				     "and its clients go past the balancer: "
+				     "let them name a server"));
+}
+
+void rpc_log_signed(const struct rpc_conn *conn)
+{
+	if (is_first(conn, ONCE_SIGNED))
+		LOG(conn->svc->log, LOG_LEVEL_NOTICE, "mapper-answers-signed",
+		    log_endpoint("client", &conn->client),
+		    log_text("server", conn->server->name),
+		    log_text("effect", "such clients are told the servers' own "
+				       "ports"));
+}
+
+void rpc_log_sealed(const struct rpc_conn *conn)
+{
+	if (is_first(conn, ONCE_SEALED))
+		LOG(conn->svc->log, LOG_LEVEL_NOTICE, "mapper-answers-sealed",
+		    log_endpoint("client", &conn->client),
+		    log_text("server", conn->server->name),
+		    log_text("effect", "such clients may use every port that "
+				       "their server announces"));
+}
+
+void rpc_log_answer_unread(const struct rpc_conn *conn, int err)
+{
+	if (may_notice(conn, RPC_NOTICE_UNREAD))
+		LOG(conn->svc->log, LOG_LEVEL_WARNING, "mapper-answer-unread",
+		    log_endpoint("client", &conn->client),
+		    log_text("server", conn->server->name),
+		    log_text("reason", err_text(err)));
+}
+
+void rpc_log_lease_refused(const struct rpc_conn *conn, uint16_t port, int err)
+{
+	if (may_notice(conn, RPC_NOTICE_LEASE))
+		LOG(conn->svc->log, LOG_LEVEL_WARNING, "lease-refused",
+		    log_endpoint("client", &conn->client),
+		    log_number("port", port),
+		    log_text("server", conn->server->name),
+		    log_text("reason", err_text(err)));
+}
+
+void rpc_log_no_virtual_port(const struct rpc_conn *conn,
+			     const struct announcement *seen)
+{
+	char room[IFACE_TEXT_MAX];
+
+	if (may_notice(conn, RPC_NOTICE_VIRTUAL_PORT))
+		LOG(conn->svc->log, LOG_LEVEL_WARNING,
+		    "virtual-ports-exhausted",
+		    log_endpoint("client", &conn->client),
+		    log_text("server", conn->server->name),
+		    log_number("port", seen->port),
+		    log_text("interface", iface_text(&seen->interface, room)),
+		    log_text("mend", "widen [rpc] virtual-ports"));
 }
 
 void rpc_log_aside_over(const struct rpc_conn *conn)

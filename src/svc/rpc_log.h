@@ -6,6 +6,7 @@
 #ifndef SRC_SVC_RPC_LOG_H
 #define SRC_SVC_RPC_LOG_H
 
+#include "core/announced.h"
 #include "rpc_priv.h"
 
 void rpc_log_init(struct svc_rpc *svc);
@@ -23,9 +24,26 @@ void rpc_log_failure(const struct rpc_conn *conn, const char *failed,
 		     enum reason cause, enum reason outcome);
 /* The client was moved before anything was dialled: its server no longer
  * serves it. */
-void rpc_log_moved(const struct rpc_conn *conn);
+void rpc_log_moved(const struct rpc_conn *conn, const struct route_move *move);
 /* The server that was reached was set aside. */
 void rpc_log_aside_over(const struct rpc_conn *conn);
+/* A server's fault passes. */
+void rpc_log_fault(const struct rpc_conn *conn, uint32_t status);
+/* The client may not use it; the server is made to refuse it. */
+void rpc_log_interface_refused(const struct rpc_conn *conn,
+			       const struct syntax *interface);
+/* Once: a client activates by DCOM, which leads it past the balancer. */
+void rpc_log_dcom(const struct rpc_conn *conn, const struct syntax *interface);
+/* Once each: an endpoint mapper's answers are signed, or sealed. */
+void rpc_log_signed(const struct rpc_conn *conn);
+void rpc_log_sealed(const struct rpc_conn *conn);
+/* An endpoint mapper's answer could not be read. */
+void rpc_log_answer_unread(const struct rpc_conn *conn, int err);
+/* The client was not told of the port. */
+void rpc_log_lease_refused(const struct rpc_conn *conn, uint16_t port, int err);
+/* The server's port has none on the VIP. */
+void rpc_log_no_virtual_port(const struct rpc_conn *conn,
+			     const struct announcement *seen);
 /* Still open while the balancer stops. */
 void rpc_log_left(const struct rpc_conn *conn, uint64_t now_ms);
 

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/announced.h"
 #include "net/relay.h"
 #include "wire/pdu.h"
 
@@ -40,6 +41,14 @@ void rpc_mapper_request(struct rpc_conn *conn, const struct pdu *pdu);
  */
 size_t rpc_mapper_response(struct rpc_conn *conn, uint8_t *at, size_t len,
 			   struct relay_look *out);
+
+/* For the address floor of a tower: the address that the client dialled; the
+ * wildcard where that is an IPv6 one, for which there is no floor. */
+struct addr rpc_mapper_floor(const struct rpc_conn *conn);
+/* From now on the client may come to <port> for what its server was seen to
+ * announce. False: it may not, which was logged. */
+bool rpc_mapper_lease(struct rpc_conn *conn, uint16_t port,
+		      const struct announcement *seen);
 
 /* Ports were opened: answers that waited for them are looked at again. */
 void rpc_mapper_ports_opened(struct svc_rpc *svc);

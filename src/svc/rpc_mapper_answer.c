@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "rpc_log.h"
+#include "rpc_mapper.h"
 #include "rpc_mapper_priv.h"
 #include "rpc_priv.h"
 #include "wire/iface.h"
@@ -29,9 +30,7 @@ struct judge {
 	bool is_changed;
 };
 
-/* The address for the floor: the one that was dialled, or none where that is
- * an IPv6 one, for which there is no floor. */
-static struct addr floor_address(const struct rpc_conn *conn)
+struct addr rpc_mapper_floor(const struct rpc_conn *conn)
 {
 	struct addr any = { .family = AF_INET };
 	struct sockaddr_storage sa;
@@ -60,9 +59,8 @@ static void note_port(struct rpc_conn *conn, const struct announcement *seen)
 		shared->ports_changed(shared->ctx);
 }
 
-/* From now on the client may come to <port>. */
-static bool give_lease(struct rpc_conn *conn, uint16_t port,
-		       const struct announcement *seen)
+bool rpc_mapper_lease(struct rpc_conn *conn, uint16_t port,
+		      const struct announcement *seen)
 {
 	struct svc_rpc_shared *shared = conn->svc->shared;
 	struct lease_target target = { .slot = conn->server->slot,
@@ -97,7 +95,7 @@ static enum fate judge_virtual(struct judge *judge, uint8_t *tower,
 		rpc_log_no_virtual_port(conn, seen);
 		return FATE_DROP;
 	}
-	if (!give_lease(conn, port, seen))
+	if (!rpc_mapper_lease(conn, port, seen))
 		return FATE_DROP;
 	tower_patch(tower, read, port, &judge->vip);
 	judge->is_changed = true;
@@ -118,7 +116,7 @@ static enum fate judge_real(struct judge *judge,
 		note_port(conn, seen);
 		return FATE_WAIT;
 	}
-	give_lease(conn, seen->port, seen);
+	rpc_mapper_lease(conn, seen->port, seen);
 	return FATE_KEEP;
 }
 
@@ -260,7 +258,7 @@ static bool fill_in(struct judge *judge, struct epm_entry *entry)
 		*entry = (struct epm_entry){
 			.tower = bytes_of(tower.at, tower.len),
 		};
-		return give_lease(conn, port, &list[i]);
+		return rpc_mapper_lease(conn, port, &list[i]);
 	}
 	return false;
 }
@@ -344,7 +342,7 @@ static void lease_everything(struct rpc_conn *conn)
 	n = announced_copy(router->announced, conn->server->slot, list,
 			   ANNOUNCED_MAX);
 	for (i = 0; i < n; i++)
-		give_lease(conn, list[i].port, &list[i]);
+		rpc_mapper_lease(conn, list[i].port, &list[i]);
 }
 
 enum mapper_verdict rpc_mapper_judge(struct rpc_conn *conn,
@@ -366,7 +364,7 @@ enum mapper_verdict rpc_mapper_judge(struct rpc_conn *conn,
 	if (has_virtual && is_signed(answer))
 		rpc_log_signed(conn);
 	if (judge.writes)
-		judge.vip = floor_address(conn);
+		judge.vip = rpc_mapper_floor(conn);
 	return answer->opnum == EPM_MAP ? judge_map(&judge, form)
 					: judge_lookup(&judge, form);
 }

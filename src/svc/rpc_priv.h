@@ -121,11 +121,13 @@ void rpc_take(struct svc_rpc *svc, int fd, const struct endpoint *client,
 void rpc_set_state(struct rpc_conn *conn, enum rpc_state state);
 /* rpc.c: nobody was chosen for it, nothing is held. */
 void rpc_refuse(struct rpc_conn *conn, const char *server, enum reason reason);
-/* rpc.c: choose a server and dial it. <group>: the association group that its
- * bind names, where that was read; 0: none. */
-void rpc_serve(struct rpc_conn *conn, uint32_t group);
-/* rpc.c: choose a server. False: the client was refused. */
-bool rpc_choose(struct rpc_conn *conn, uint32_t group);
+/* rpc.c: the same for a client that was told why. */
+void rpc_refuse_told(struct rpc_conn *conn, enum reason reason);
+/* rpc.c: choose a server. <group>: the association group that its bind names,
+ * where that was read; 0: none. As route_begin(). */
+enum reason rpc_choose(struct rpc_conn *conn, uint32_t group);
+/* rpc.c: dial the server that was chosen. */
+void rpc_serve(struct rpc_conn *conn);
 /* rpc.c: the end of one that is not relayed: closed, or reset for a reason
  * that is no peer's end. Its route ends with it. */
 void rpc_end(struct rpc_conn *conn, enum reason reason);
@@ -133,9 +135,11 @@ void rpc_end(struct rpc_conn *conn, enum reason reason);
  * answered here. */
 void rpc_ask(struct rpc_conn *conn);
 void rpc_first_late(struct loop_timer *timer);
-/* rpc_answer.c: be the endpoint mapper. <bind>: the first PDU, which still is
- * to be read from the socket. */
+/* rpc_answer.c: be the endpoint mapper, in the name of the server that was
+ * chosen; the first PDU still is to be read from the socket. */
 void rpc_answer(struct rpc_conn *conn);
+/* Reset those that are answered in the name of servers of <slots>. */
+void rpc_answer_reset(struct svc_rpc *svc, uint64_t slots, enum reason reason);
 void rpc_answered_late(struct loop_timer *timer);
 /* rpc.c: the end of a connection whose route is held; nothing is dialled. */
 void rpc_refuse_routed(struct rpc_conn *conn, enum reason reason);

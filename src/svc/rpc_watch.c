@@ -37,8 +37,17 @@ static size_t pass_blindly(const struct sight *sight)
 	return sight->len;
 }
 
-uint64_t rpc_watch_refused(const struct rpc_conn *conn,
-			   const struct pdu_bind *bind)
+const struct rpc_watch *rpc_watch_of(const struct rpc_conn *conn)
+{
+	bool is_relayed = conn->state == RPC_YOUNG ||
+			  conn->state == RPC_SETTLED;
+
+	return is_relayed ? &conn->watch : NULL;
+}
+
+/* Which contexts the client may not use, a bit each. */
+static uint64_t find_refused(const struct rpc_conn *conn,
+			     const struct pdu_bind *bind)
 {
 	const struct conf_rpc *rpc = &conn->svc->conf->rpc;
 	bool is_mapper = conn->route.kind == ROUTE_MAPPER;
@@ -75,7 +84,7 @@ static void note_interfaces(struct rpc_conn *conn, const struct pdu_bind *bind)
 /* The server itself is to refuse what the configuration does not allow. */
 static void limit(const struct sight *sight, const struct pdu_bind *bind)
 {
-	uint64_t refused = rpc_watch_refused(sight->conn, bind);
+	uint64_t refused = find_refused(sight->conn, bind);
 	unsigned first = refused ? (unsigned)__builtin_ctzll(refused) : 0;
 
 	if (!refused)
@@ -89,14 +98,10 @@ static bool is_elsewhere(struct rpc_conn *conn, uint32_t id)
 {
 	struct router *router = &conn->svc->shared->router;
 	uint64_t issuers;
-	bool is_gone;
 
-	issuers = group_issuers(router->groups, &conn->route.name, id,
-				conn->route.port, loop_now_ms(conn->svc->loop),
-				&is_gone);
-	if (issuers & server_bit(conn->server))
-		return false;
-	return issuers || is_gone;
+	return group_issuers(router->groups, &conn->route.name, id, 0,
+			     loop_now_ms(conn->svc->loop), &issuers) &&
+	       !(issuers & server_bit(conn->server));
 }
 
 /* In the byte order of the bind. */
@@ -106,7 +111,7 @@ static void answer_nak(const struct sight *sight, const struct pdu *pdu)
 	struct builder nak =
 		builder_over(svc->room->answer, RPC_ROOM, pdu->little);
 
-	pdu_bind_nak_write(&nak, pdu->call_id, 0);
+	pdu_bind_nak_write(&nak, pdu->call_id, PDU_NAK_NONE);
 	sight->out->answer = bytes_of(nak.at, nak.len);
 	sight->out->end = REASON_GROUP_GONE;
 }
@@ -140,8 +145,7 @@ static void learn_group(struct rpc_conn *conn, uint32_t id)
 		return;
 	conn->watch.group =
 		group_learn(router->groups, &conn->route.name, id,
-			    conn->server->slot, conn->route.port,
-			    loop_now_ms(conn->svc->loop));
+			    conn->server->slot, conn->route.port);
 }
 
 static void take_bind_ack(const struct sight *sight, const struct pdu *pdu)

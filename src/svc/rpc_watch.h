@@ -37,14 +37,11 @@ struct rpc_watch {
 	bool has_interface;
 };
 
+/* NULL: it is not relayed, nothing is learned. */
+const struct rpc_watch *rpc_watch_of(const struct rpc_conn *conn);
 /* Before relay_start(): look from now on. */
 void rpc_watch_begin(struct rpc_conn *conn);
 /* The connection is over. */
 void rpc_watch_end(struct rpc_conn *conn);
-
-/* Of a bind that offers <bind>: which of its contexts the client may not
- * use, a bit each. */
-uint64_t rpc_watch_refused(const struct rpc_conn *conn,
-			   const struct pdu_bind *bind);
 
 #endif
