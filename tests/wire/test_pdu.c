@@ -44,7 +44,9 @@ static void every_vector_is_framed_as_it_says(void **state)
 		{ PDU_BIND_ACK, 3, 2, 0 }, { PDU_BIND, 0x13, 1, 0 },
 		{ PDU_BIND_NAK, 3, 1, 0 }, { PDU_FAULT, 3, 1, 0 },
 		{ PDU_FAULT, 0x23, 1, 0 }, { PDU_ALTER, 3, 3, 0 },
-		{ PDU_RESPONSE, 3, 1, 0 },
+		{ PDU_RESPONSE, 3, 1, 0 }, { PDU_RESPONSE, 3, 2, 0 },
+		{ PDU_REQUEST, 3, 2, 0 },  { PDU_REQUEST, 3, 2, 0 },
+		{ PDU_RESPONSE, 3, 2, 0 },
 	};
 	struct vector room;
 	unsigned i;
