@@ -71,7 +71,7 @@ struct assignment *portmap_table_add(struct portmap_table *table,
 	one->vport = vport;
 	one->slot = PORTMAP_NO_SLOT;
 	memmove(&table->sorted[i + 1], &table->sorted[i],
-		(table->n - i) * sizeof(one));
+		(table->n - i) * sizeof(struct assignment *));
 	table->sorted[i] = one;
 	table->at[vport] = one;
 	table->n++;
@@ -84,7 +84,7 @@ void portmap_table_remove(struct portmap_table *table, unsigned i)
 
 	table->n--;
 	memmove(&table->sorted[i], &table->sorted[i + 1],
-		(table->n - i) * sizeof(one));
+		(table->n - i) * sizeof(struct assignment *));
 	table->at[one->vport] = NULL;
 	pool_give(table->pool, one);
 }
