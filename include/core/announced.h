@@ -29,6 +29,11 @@ struct announcement {
 
 struct announced;
 
+/* Orders interfaces by UUID and major version; 0: they are the same. A newer
+ * minor version serves what asks for an older one, so that is not looked at
+ * (C706 12.6.3.1: the server's minor is at least the client's). */
+int announced_order(const struct syntax *a, const struct syntax *b) PURE;
+
 struct announced *announced_new(void); /* NULL: no memory */
 void announced_free(struct announced *table);
 

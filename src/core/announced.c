@@ -61,20 +61,31 @@ void announced_free(struct announced *table)
 	free(table);
 }
 
-/* A newer minor version serves what asks for an older one, so that is not
- * looked at (C706 12.6.3.1: the server's minor is at least the client's). */
-static bool is_same_interface(const struct syntax *a, const struct syntax *b)
+int announced_order(const struct syntax *a, const struct syntax *b)
 {
-	return a->major == b->major && uuid_equal(&a->uuid, &b->uuid);
+	const struct uuid *left = &a->uuid, *right = &b->uuid;
+
+	if (left->time_low != right->time_low)
+		return left->time_low < right->time_low ? -1 : 1;
+	if (left->time_mid != right->time_mid)
+		return left->time_mid < right->time_mid ? -1 : 1;
+	if (left->time_hi != right->time_hi)
+		return left->time_hi < right->time_hi ? -1 : 1;
+	if (a->major != b->major)
+		return a->major < b->major ? -1 : 1;
+	return memcmp(left->rest, right->rest, sizeof(left->rest));
 }
 
 /* By port; what shares one is in an order too, whatever the answer's was, so
  * that two lists of the same things are equal. */
 static int compare(const struct announcement *a, const struct announcement *b)
 {
+	int order;
+
 	if (a->port != b->port)
 		return a->port < b->port ? -1 : 1;
-	return memcmp(&a->interface, &b->interface, sizeof(a->interface));
+	order = announced_order(&a->interface, &b->interface);
+	return order ? order : a->interface.minor - b->interface.minor;
 }
 
 static int by_port(const void *a, const void *b)
@@ -104,8 +115,8 @@ static struct entry *find(struct announced_list *list,
 	unsigned i = first_of(list, one->port);
 
 	for (; i < list->n && list->at[i].is.port == one->port; i++)
-		if (is_same_interface(&list->at[i].is.interface,
-				      &one->interface))
+		if (!announced_order(&list->at[i].is.interface,
+				     &one->interface))
 			return &list->at[i];
 	return NULL;
 }
@@ -324,7 +335,7 @@ uint16_t announced_port_of(struct announced *table,
 
 	pthread_rwlock_rdlock(&table->lock);
 	for (i = 0; i < list->n && !port; i++)
-		if (is_same_interface(&list->at[i].is.interface, interface))
+		if (!announced_order(&list->at[i].is.interface, interface))
 			port = list->at[i].is.port;
 	pthread_rwlock_unlock(&table->lock);
 	return port;

@@ -4,43 +4,21 @@
  *
  * Layer: core (pure: a lock orders threads, no more; no I/O, no clock).
  * Units: milliseconds of the monotonic clock; ports in host order.
- *
- * Assignments stand in two orders: by virtual port, for a connection; by
- * (server name, real port, interface), for an answer and for an update. Both
- * have room for every port there is, in pages that the kernel gives when
- * they are first used.
  */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/pool.h"
 #include "core/portmap.h"
 #include "portmap_choose.h"
-
-#define PORTS	65536
-#define NO_SLOT UINT8_MAX
-
-struct assignment {
-	char server[CONF_NAME_MAX];
-	struct syntax interface;
-	uint16_t port; /* of the server */
-	uint16_t vport;
-	uint8_t slot;	/* NO_SLOT: the server is absent */
-	bool is_listed; /* the last update saw it announced */
-	bool is_missed; /* since <missed_ms> */
-	uint64_t missed_ms;
-};
+#include "portmap_table.h"
 
 struct portmap {
 	pthread_rwlock_t lock;
-	struct pool *pool;
 	/* The server that has the slot; "" = none, or another slot is the
 	 * one that its name means. */
 	char name[ARRAY_SLOTS][CONF_NAME_MAX];
-	unsigned n;
-	struct assignment *sorted[PORTS]; /* in the order of compare() */
-	struct assignment *at[PORTS];	  /* by virtual port */
+	struct portmap_table table;
 	/* Of the update under way. */
 	struct portmap_stock stock;
 	struct announcement room[ANNOUNCED_MAX];
@@ -52,9 +30,9 @@ struct portmap *portmap_new(void)
 
 	if (!map)
 		return NULL;
-	map->pool = pool_new(sizeof(struct assignment), PORTS);
-	if (!map->pool || pthread_rwlock_init(&map->lock, NULL)) {
-		pool_free(map->pool);
+	if (portmap_table_init(&map->table) ||
+	    pthread_rwlock_init(&map->lock, NULL)) {
+		portmap_table_release(&map->table);
 		free(map);
 		return NULL;
 	}
@@ -66,94 +44,8 @@ void portmap_free(struct portmap *map)
 	if (!map)
 		return;
 	pthread_rwlock_destroy(&map->lock);
-	pool_free(map->pool);
+	portmap_table_release(&map->table);
 	free(map);
-}
-
-static int compare_interfaces(const struct syntax *a, const struct syntax *b)
-{
-	const struct uuid *left = &a->uuid, *right = &b->uuid;
-
-	if (left->time_low != right->time_low)
-		return left->time_low < right->time_low ? -1 : 1;
-	if (left->time_mid != right->time_mid)
-		return left->time_mid < right->time_mid ? -1 : 1;
-	if (left->time_hi != right->time_hi)
-		return left->time_hi < right->time_hi ? -1 : 1;
-	if (a->major != b->major)
-		return a->major < b->major ? -1 : 1;
-	return memcmp(left->rest, right->rest, sizeof(left->rest));
-}
-
-static int compare(const struct assignment *one, const struct portmap_key *key)
-{
-	int order = strcmp(one->server, key->server);
-
-	if (order)
-		return order;
-	if (one->port != key->port)
-		return one->port < key->port ? -1 : 1;
-	return compare_interfaces(&one->interface, &key->interface);
-}
-
-/* The first that is not below <key>. */
-static unsigned place_of(const struct portmap *map,
-			 const struct portmap_key *key)
-{
-	unsigned low = 0, high = map->n, middle;
-
-	while (low < high) {
-		middle = (low + high) / 2;
-		if (compare(map->sorted[middle], key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-static struct assignment *find(const struct portmap *map,
-			       const struct portmap_key *key)
-{
-	unsigned i = place_of(map, key);
-
-	if (i == map->n || compare(map->sorted[i], key))
-		return NULL;
-	return map->sorted[i];
-}
-
-/* <key> has no assignment, <vport> stands for nothing. NULL: no memory. */
-static struct assignment *assign(struct portmap *map,
-				 const struct portmap_key *key, uint16_t vport)
-{
-	struct assignment *one = pool_take(map->pool);
-	unsigned i = place_of(map, key);
-
-	if (!one)
-		return NULL;
-	memcpy(one->server, key->server, strlen(key->server) + 1);
-	one->interface = key->interface;
-	one->port = key->port;
-	one->vport = vport;
-	one->slot = NO_SLOT;
-	memmove(&map->sorted[i + 1], &map->sorted[i],
-		(map->n - i) * sizeof(one));
-	map->sorted[i] = one;
-	map->at[vport] = one;
-	map->n++;
-	return one;
-}
-
-/* Give up the <i>th in order. */
-static void give_up(struct portmap *map, unsigned i)
-{
-	struct assignment *one = map->sorted[i];
-
-	map->n--;
-	memmove(&map->sorted[i], &map->sorted[i + 1],
-		(map->n - i) * sizeof(one));
-	map->at[one->vport] = NULL;
-	pool_give(map->pool, one);
 }
 
 /* A server that got another address is two for a while, of one name: the one
@@ -191,7 +83,7 @@ static uint8_t slot_of(const struct portmap *map, const char *name)
 	for (i = 0; i < ARRAY_SLOTS; i++)
 		if (!strcmp(map->name[i], name))
 			return i;
-	return NO_SLOT;
+	return PORTMAP_NO_SLOT;
 }
 
 /* The slots that have a name, by their names; returns how many. */
@@ -225,9 +117,10 @@ static void look_around(struct portmap *map, struct announced *announced)
 	struct portmap_key key;
 	unsigned i, n, slot;
 
-	for (i = 0; i < map->n; i++) {
-		map->sorted[i]->slot = slot_of(map, map->sorted[i]->server);
-		map->sorted[i]->is_listed = false;
+	for (i = 0; i < map->table.n; i++) {
+		map->table.sorted[i]->slot =
+			slot_of(map, map->table.sorted[i]->server);
+		map->table.sorted[i]->is_listed = false;
 	}
 	for (slot = 0; slot < ARRAY_SLOTS; slot++) {
 		if (!map->name[slot][0])
@@ -236,7 +129,7 @@ static void look_around(struct portmap *map, struct announced *announced)
 		for (i = 0; i < n; i++) {
 			key = key_of(map, slot, &map->room[i].interface,
 				     map->room[i].port);
-			one = find(map, &key);
+			one = portmap_table_find(&map->table, &key);
 			if (one)
 				one->is_listed = true;
 		}
@@ -261,12 +154,12 @@ static bool is_over(struct assignment *one, uint64_t linger_ms, uint64_t now_ms)
 static void give_up_old(struct portmap *map, const struct portmap_rules *rules,
 			uint64_t now_ms)
 {
-	unsigned i = map->n;
+	unsigned i = map->table.n;
 
 	while (i--)
-		if (!is_allowed(rules, map->sorted[i]->vport) ||
-		    is_over(map->sorted[i], rules->linger_ms, now_ms))
-			give_up(map, i);
+		if (!is_allowed(rules, map->table.sorted[i]->vport) ||
+		    is_over(map->table.sorted[i], rules->linger_ms, now_ms))
+			portmap_table_remove(&map->table, i);
 }
 
 static void take_stock(struct portmap *map, const struct announced *announced,
@@ -282,8 +175,8 @@ static void take_stock(struct portmap *map, const struct announced *announced,
 	portset_add_range(&set, rules->first, rules->last);
 	portset_remove(&set, 0); /* stands for "none" */
 	portset_subtract(&stock->free, &set, rules->exclude);
-	for (i = 0; i < map->n; i++)
-		portset_remove(&stock->free, map->sorted[i]->vport);
+	for (i = 0; i < map->table.n; i++)
+		portset_remove(&stock->free, map->table.sorted[i]->vport);
 	announced_ports(announced, &set);
 	portset_subtract(&stock->calm, &stock->free, &set);
 }
@@ -311,10 +204,11 @@ static unsigned give_ports(struct portmap *map, struct announced *announced,
 	for (i = 0; i < n; i++) {
 		key = key_of(map, slot, &map->room[i].interface,
 			     map->room[i].port);
-		if (find(map, &key))
+		if (portmap_table_find(&map->table, &key))
 			continue;
 		vport = choose(map, &key, may_hash);
-		one = vport ? assign(map, &key, vport) : NULL;
+		one = vport ? portmap_table_add(&map->table, &key, vport)
+			    : NULL;
 		if (!one) {
 			without++;
 			continue;
@@ -366,7 +260,7 @@ uint16_t portmap_find(struct portmap *map, unsigned slot,
 
 	pthread_rwlock_rdlock(&map->lock);
 	key = key_of(map, slot, interface, port);
-	one = find(map, &key);
+	one = portmap_table_find(&map->table, &key);
 	vport = one ? one->vport : 0;
 	pthread_rwlock_unlock(&map->lock);
 	return vport;
@@ -378,8 +272,8 @@ bool portmap_at(struct portmap *map, uint16_t vport, struct vport *out)
 	bool is_there;
 
 	pthread_rwlock_rdlock(&map->lock);
-	one = map->at[vport];
-	is_there = one && one->slot != NO_SLOT;
+	one = map->table.at[vport];
+	is_there = one && one->slot != PORTMAP_NO_SLOT;
 	if (is_there)
 		*out = (struct vport){ one->slot, one->port, one->interface };
 	pthread_rwlock_unlock(&map->lock);
@@ -392,9 +286,9 @@ void portmap_ports(struct portmap *map, struct portset *out)
 
 	portset_clear(out);
 	pthread_rwlock_rdlock(&map->lock);
-	for (i = 0; i < map->n; i++)
-		if (map->sorted[i]->slot != NO_SLOT)
-			portset_add(out, map->sorted[i]->vport);
+	for (i = 0; i < map->table.n; i++)
+		if (map->table.sorted[i]->slot != PORTMAP_NO_SLOT)
+			portset_add(out, map->table.sorted[i]->vport);
 	pthread_rwlock_unlock(&map->lock);
 }
 
@@ -407,8 +301,8 @@ void portmap_each(struct portmap *map,
 	unsigned i;
 
 	pthread_rwlock_rdlock(&map->lock);
-	for (i = 0; i < PORTS; i++) {
-		at = map->at[i];
+	for (i = 0; i < PORTMAP_PORTS; i++) {
+		at = map->table.at[i];
 		if (!at)
 			continue;
 		row = (struct portmap_row){ at->server, at->interface, at->port,
@@ -427,9 +321,9 @@ int portmap_restore(struct portmap *map, const struct portmap_row *row)
 	if (!row->port || !row->vport || !len || len >= CONF_NAME_MAX)
 		return ERR_MALFORMED;
 	pthread_rwlock_wrlock(&map->lock);
-	if (map->at[row->vport] || find(map, &key))
+	if (map->table.at[row->vport] || portmap_table_find(&map->table, &key))
 		err = ERR_EXISTS;
-	else if (!assign(map, &key, row->vport))
+	else if (!portmap_table_add(&map->table, &key, row->vport))
 		err = ERR_MEMORY;
 	pthread_rwlock_unlock(&map->lock);
 	return err;

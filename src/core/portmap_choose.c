@@ -54,8 +54,8 @@ static bool is_empty(const struct portset *set)
 uint16_t portmap_choose(const struct portmap_stock *stock,
 			const struct portmap_key *key)
 {
-	const struct portset *from = is_empty(&stock->calm) ? &stock->free
-							    : &stock->calm;
+	const struct portset *from =
+		is_empty(&stock->calm) ? &stock->free : &stock->calm;
 	uint32_t size = (uint32_t)stock->last - stock->first + 1, at, step;
 	uint64_t hash = hash_of(key);
 

@@ -7,14 +7,7 @@
 #define PORTMAP_CHOOSE_H
 
 #include "core/portset.h"
-#include "wire/uuid.h"
-
-/* What an assignment is known by. */
-struct portmap_key {
-	const char *server; /* its name; borrowed */
-	uint16_t port;	    /* of the server */
-	struct syntax interface;
-};
+#include "portmap_table.h"
 
 /* What may be given out. */
 struct portmap_stock {

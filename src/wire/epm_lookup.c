@@ -70,7 +70,7 @@ static struct bytes read_annotation(struct cursor *cur, bool is_64)
 
 	if (offset || len > EPM_ANNOTATION_MAX)
 		cursor_fail(cur, ERR_MALFORMED);
-	text = cursor_take(cur, cur->err ? 0 : (size_t)len);
+	text = cursor_take(cur, (size_t)len);
 	nul = text.len ? memchr(text.at, 0, text.len) : NULL;
 	if (nul)
 		text.len = (size_t)(nul - text.at);
@@ -78,16 +78,16 @@ static struct bytes read_annotation(struct cursor *cur, bool is_64)
 }
 
 /* An entry without its tower, whose referent is returned. It is aligned as the
- * pointer in it is, and NDR64 pads it up to that. */
+ * pointer in it is; behind the annotation, which varies, no gap is filled. */
 static uint64_t read_entry(struct cursor *cur, bool is_64,
 			   struct epm_entry *entry)
 {
 	uint64_t referent;
 
+	cursor_align(cur, is_64 ? 8 : 4);
 	entry->object = uuid_read(cur);
 	referent = epm_word_take(cur, is_64);
 	entry->annotation = read_annotation(cur, is_64);
-	cursor_align(cur, is_64 ? 8 : 4);
 	entry->tower = bytes_of(NULL, 0);
 	return referent;
 }
@@ -127,6 +127,7 @@ int epm_lookup_reply_read(struct bytes stub, struct ndr form,
 		entry[i].tower =
 			take_referred(&cur, form.is_64, referent, entry, i);
 	reply.nentries = n;
+	cursor_align(&cur, 4);
 	reply.status = cursor_u32(&cur);
 	if (!cur.err)
 		*out = reply;

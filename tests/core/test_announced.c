@@ -216,6 +216,164 @@ static void announced_new_survives_each_refused_allocation(void **state)
 	assert_int_equal(alloc_each_fails(NULL, make_and_free), 1);
 }
 
+static int note(unsigned slot, uint16_t port, uint32_t number)
+{
+	struct announcement one = on(port, number);
+
+	return announced_note(table, slot, &one);
+}
+
+static void announced_note_adds_what_is_not_known(void **state)
+{
+	(void)state;
+	SET(1, on(5000, 1), on(6000, 2));
+	assert_int_equal(note(1, 5000, 1), 0);
+	assert_int_equal(note(1, 5500, 1), 1);
+	assert_int_equal(note(1, 5500, 1), 0);
+	assert_int_equal(note(1, 5500, 3), 1);
+	assert_int_equal(note(2, 5500, 1), 1);
+	assert_int_equal(note(2, 0, 1), 0);
+	assert_true(announced_servers(table, 5500) == 6);
+	assert_true(announced_servers(table, 0) == 0);
+	assert_int_equal(announced_same(table, 5500, 4, 1), 5000);
+}
+
+static void announced_note_looks_past_the_minor_version(void **state)
+{
+	struct announcement one = { iface(1, 1, 0), 5000 };
+
+	(void)state;
+	assert_int_equal(announced_note(table, 0, &one), 1);
+	one.interface.minor = 1;
+	assert_int_equal(announced_note(table, 0, &one), 0);
+	one.interface.major = 2;
+	assert_int_equal(announced_note(table, 0, &one), 1);
+}
+
+static void announced_note_outlives_one_list_that_lacks_it(void **state)
+{
+	struct announcement list[] = { on(6000, 2), on(7000, 3) };
+	struct syntax noted = iface(4, 1, 0);
+
+	(void)state;
+	SET(1, on(6000, 2));
+	assert_int_equal(note(1, 5000, 1), 1);
+	assert_int_equal(note(1, 7000, 4), 1);
+	assert_int_equal(announced_set(table, 1, list, 1), 0);
+	assert_true(announced_servers(table, 5000) == 2);
+	assert_int_equal(announced_set(table, 1, list, 2), 1);
+	assert_true(announced_servers(table, 5000) == 0);
+	assert_true(announced_servers(table, 6000) == 2);
+	assert_true(announced_servers(table, 7000) == 2);
+	assert_int_equal(announced_port_of(table, &noted, 1), 0);
+	assert_int_equal(note(1, 5000, 1), 1);
+}
+
+static void announced_note_that_was_listed_is_no_note_any_more(void **state)
+{
+	(void)state;
+	assert_int_equal(note(1, 5000, 1), 1);
+	SET(1, on(5000, 1), on(6000, 2));
+	SET(1, on(6000, 2));
+	assert_true(announced_servers(table, 5000) == 0);
+}
+
+static void announced_note_that_is_seen_again_stays_again(void **state)
+{
+	struct announcement list = on(6000, 2);
+
+	(void)state;
+	assert_int_equal(note(1, 5000, 1), 1);
+	SET(1, on(6000, 2));
+	assert_int_equal(note(1, 5000, 1), 0);
+	assert_int_equal(announced_set(table, 1, &list, 1), 0);
+	assert_true(announced_servers(table, 5000) == 2);
+	assert_int_equal(announced_set(table, 1, &list, 1), 1);
+	assert_true(announced_servers(table, 5000) == 0);
+}
+
+static void announced_notes_go_with_their_server(void **state)
+{
+	(void)state;
+	assert_int_equal(note(1, 5000, 1), 1);
+	assert_int_equal(announced_set(table, 1, NULL, 0), 1);
+	assert_true(announced_servers(table, 5000) == 0);
+}
+
+static void announced_note_needs_room_and_leaves_it_to_lists(void **state)
+{
+	struct announcement list[ANNOUNCED_MAX];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < ANNOUNCED_MAX; i++)
+		list[i] = on((uint16_t)(2000 + i), 1);
+	assert_int_equal(announced_set(table, 1, list, ANNOUNCED_MAX - 1), 1);
+	assert_int_equal(note(1, 1999, 1), 1);
+	assert_int_equal(note(1, 1998, 1), ERR_SPACE);
+	assert_int_equal(note(1, 1999, 1), 0);
+	assert_true(announced_servers(table, 1998) == 0);
+	assert_int_equal(announced_set(table, 1, list, ANNOUNCED_MAX), 1);
+	assert_true(announced_servers(table, 1999) == 0);
+	assert_true(announced_servers(table, 2000 + ANNOUNCED_MAX - 1) == 2);
+}
+
+static void announced_port_of_is_the_lowest_of_the_server(void **state)
+{
+	struct syntax interface = iface(1, 1, 7);
+
+	(void)state;
+	SET(0, on(4000, 1));
+	SET(1, on(6000, 1), on(5000, 1), on(3000, 2));
+	assert_int_equal(announced_port_of(table, &interface, 1), 5000);
+	assert_int_equal(note(1, 4500, 1), 1);
+	assert_int_equal(announced_port_of(table, &interface, 1), 4500);
+	assert_int_equal(announced_port_of(table, &interface, 2), 0);
+	interface.major = 2;
+	assert_int_equal(announced_port_of(table, &interface, 1), 0);
+}
+
+static void announced_copy_is_by_port_and_within_the_room(void **state)
+{
+	struct announcement room[4] = { 0 };
+
+	(void)state;
+	SET(3, on(6000, 1), on(5000, 2));
+	assert_int_equal(note(3, 5500, 3), 1);
+	assert_int_equal(announced_copy(table, 3, room, 4), 3);
+	assert_int_equal(room[0].port, 5000);
+	assert_int_equal(room[1].port, 5500);
+	assert_int_equal(room[1].interface.uuid.time_low, 3);
+	assert_int_equal(room[2].port, 6000);
+	room[1].port = 0;
+	assert_int_equal(announced_copy(table, 3, room, 1), 1);
+	assert_int_equal(room[1].port, 0);
+	assert_int_equal(announced_copy(table, 4, room, 4), 0);
+}
+
+/* Each of the fields that make an interface another one. */
+static void announced_order_is_one_of_every_field_but_the_minor(void **state)
+{
+	struct syntax low = iface(1, 1, 0), high[5];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 5; i++)
+		high[i] = low;
+	high[0].uuid.time_low++;
+	high[1].uuid.time_mid++;
+	high[2].uuid.time_hi++;
+	high[3].uuid.rest[7]++;
+	high[4].major++;
+	for (i = 0; i < 5; i++) {
+		assert_true(announced_order(&low, &high[i]) < 0);
+		assert_true(announced_order(&high[i], &low) > 0);
+	}
+	high[0] = low;
+	high[0].minor++;
+	assert_int_equal(announced_order(&low, &high[0]), 0);
+}
+
 static atomic_bool is_over;
 
 /* A port in both lists must never be missing while they change. */
@@ -253,6 +411,41 @@ static void announced_readers_see_a_whole_list(void **state)
 	assert_null(bad);
 }
 
+/* Each has ports of its own; the masks must not lose a bit. */
+static void *note_on(void *ctx)
+{
+	unsigned worker = (unsigned)(uintptr_t)ctx;
+	uintptr_t bad = 0;
+	unsigned i;
+
+	for (i = 0; i < 250; i++)
+		bad += note(i % 8, (uint16_t)(10000 + i), worker) != 1;
+	return (void *)bad;
+}
+
+static void announced_workers_note_while_lists_change(void **state)
+{
+	pthread_t worker[4];
+	uintptr_t i;
+	void *bad;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		assert_int_equal(
+			pthread_create(&worker[i], NULL, note_on, (void *)i),
+			0);
+	for (i = 0; i < 2000; i++)
+		SET(40, on((uint16_t)(10000 + i % 250), 1));
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(worker[i], &bad), 0);
+		assert_null(bad);
+	}
+	SET(40, on(5000, 1));
+	for (i = 0; i < 250; i++)
+		assert_true(announced_servers(table, (uint16_t)(10000 + i)) ==
+			    UINT64_C(1) << i % 8);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -271,7 +464,18 @@ int main(void)
 		TEST(announced_doubles_are_dropped),
 		TEST(announced_set_without_memory_keeps_the_old_list),
 		TEST(announced_new_survives_each_refused_allocation),
+		TEST(announced_note_adds_what_is_not_known),
+		TEST(announced_note_looks_past_the_minor_version),
+		TEST(announced_note_outlives_one_list_that_lacks_it),
+		TEST(announced_note_that_was_listed_is_no_note_any_more),
+		TEST(announced_note_that_is_seen_again_stays_again),
+		TEST(announced_notes_go_with_their_server),
+		TEST(announced_note_needs_room_and_leaves_it_to_lists),
+		TEST(announced_port_of_is_the_lowest_of_the_server),
+		TEST(announced_copy_is_by_port_and_within_the_room),
+		TEST(announced_order_is_one_of_every_field_but_the_minor),
 		TEST(announced_readers_see_a_whole_list),
+		TEST(announced_workers_note_while_lists_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

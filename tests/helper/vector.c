@@ -31,6 +31,10 @@ static const char *const name_of[] = {
 	"35_fault_unknown_if.bin",
 	"36_alter_context_nspi.bin",
 	"61_epm_map_resp_emsmdb_50000_samba.bin",
+	"62x_samba_deviant_ndr64_resp.bin",
+	"63x_samba_deviant_ndr64_req.bin",
+	"64_epm_map_req_ndr64_impacket.bin",
+	"65_epm_map_resp_ndr64_scapy.bin",
 };
 
 const char *vector_name(unsigned index)

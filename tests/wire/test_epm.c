@@ -457,6 +457,88 @@ static void turned_bits_never_lead_out_of_the_stub(void **state)
 			     NULL);
 }
 
+static void ept_statuses_have_names(void **state)
+{
+	(void)state;
+	assert_string_equal(epm_status_name(EPM_NOT_REGISTERED),
+			    "not-registered");
+	assert_string_equal(epm_status_name(EPM_CANT_PERFORM),
+			    "cant-perform-operation");
+	assert_string_equal(epm_status_name(EPM_INVALID_HANDLE),
+			    "invalid-context");
+	assert_string_equal(epm_status_name(0x16c9a0d7), "server-unavailable");
+	assert_null(epm_status_name(0));
+	assert_null(epm_status_name(0x16c9a0cc));
+	assert_null(epm_status_name(0x16c9a0d8));
+	assert_null(epm_status_name(0xffffffff));
+}
+
+/* Put <stub> in a fragment and append what is read from that. */
+static void send_fragment(struct builder *whole, uint8_t flags,
+			  struct bytes stub)
+{
+	uint8_t octet[VECTOR_MAX];
+	struct builder out = builder_over(octet, sizeof(octet), true);
+	struct pdu_response resp;
+	struct pdu pdu;
+
+	pdu_response_write(&out, flags, 1, 0, stub);
+	assert_int_equal(pdu_read(bytes_of(octet, out.len), &pdu), 0);
+	assert_int_equal(pdu.flags, flags);
+	assert_int_equal(pdu_response_read(&pdu, &resp), 0);
+	builder_put(whole, resp.stub);
+}
+
+/* The stub of a call is all of its fragments', and a tower may begin in one
+ * and end in another. */
+static void a_reply_in_several_fragments_is_one_stub(void **state)
+{
+	struct vector room;
+	struct bytes stub =
+		stub_of("61_epm_map_resp_emsmdb_50000_samba.bin", &room);
+	uint8_t octet[VECTOR_MAX];
+	struct epm_map_reply reply;
+	size_t at;
+
+	(void)state;
+	for (at = 0; at <= stub.len; at++) {
+		struct builder out = builder_over(octet, sizeof(octet), true);
+
+		send_fragment(&out, PDU_FIRST, bytes_of(stub.at, at));
+		send_fragment(&out, PDU_LAST,
+			      bytes_of(stub.at + at, stub.len - at));
+		assert_int_equal(out.err, 0);
+		assert_int_equal(epm_map_reply_read(bytes_of(octet, out.len),
+						    le, &reply),
+				 0);
+		assert_int_equal(read_tower(reply.tower[0]).port, 50000);
+	}
+}
+
+/* Only the port and the address of the tower differ: no length, no padding,
+ * no referent. */
+static void a_reply_is_patched_where_its_towers_stand(void **state)
+{
+	struct vector room, was;
+	struct epm_map_reply reply;
+	struct tower tower;
+	struct addr addr;
+	struct bytes stub =
+		stub_of("04_epm_map_resp_emsmdb_50000_10.0.0.1.bin", &room);
+
+	(void)state;
+	vector_read("04_epm_map_resp_emsmdb_50000_10.0.0.1.bin", &was);
+	assert_int_equal(addr_parse("10.77.0.10", &addr), 0);
+	assert_int_equal(epm_map_reply_read(stub, le, &reply), 0);
+	tower = read_tower(reply.tower[0]);
+	tower_patch(room.octet + (reply.tower[0].at - room.octet), &tower,
+		    0xe86b, &addr);
+	memcpy(was.octet + 0x88, "\xe8\x6b", 2);
+	memcpy(was.octet + 0x8f, "\x0a\x4d\x00\x0a", 4);
+	assert_int_equal(room.len, was.len);
+	assert_memory_equal(room.octet, was.octet, was.len);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -477,6 +559,9 @@ int main(void)
 		cmocka_unit_test(stubs_align_from_their_own_start),
 		cmocka_unit_test(every_truncated_stub_is_refused),
 		cmocka_unit_test(turned_bits_never_lead_out_of_the_stub),
+		cmocka_unit_test(ept_statuses_have_names),
+		cmocka_unit_test(a_reply_in_several_fragments_is_one_stub),
+		cmocka_unit_test(a_reply_is_patched_where_its_towers_stand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,6 +107,56 @@ static void interfaces_are_what_samba_and_impacket_call_them(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void only_dcom_activation_is_dcom_whatever_its_version(void **state)
+{
+	static const char *const dcom[] = { "oxid-resolver",
+					    "remote-activation",
+					    "system-activator" };
+	const struct iface *iface;
+	unsigned i, j;
+
+	(void)state;
+	for (i = 0; (iface = iface_at(i)); i++) {
+		struct syntax syntax = iface->syntax;
+		bool want = false;
+
+		for (j = 0; j < 3; j++)
+			want = want || strcmp(iface->name, dcom[j]) == 0;
+		assert_int_equal(iface_is_dcom(&syntax), want);
+		syntax.major = 5;
+		syntax.minor = 7;
+		assert_int_equal(iface_is_dcom(&syntax), want);
+	}
+	for (j = 0; j < 3; j++)
+		assert_non_null(iface_find(dcom[j]));
+}
+
+static void the_interfaces_of_an_array_and_its_domain_have_names(void **state)
+{
+	static const char *const name[] = {
+		"epm",
+		"mgmt",
+		"emsmdb",
+		"async-emsmdb",
+		"nspi",
+		"rfr",
+		"samr",
+		"lsarpc",
+		"netlogon",
+		"drsuapi",
+		"dfsr",
+		"wmi",
+		"oxid-resolver",
+		"remote-activation",
+		"system-activator",
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(name) / sizeof(name[0]); i++)
+		assert_non_null(iface_find(name[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -119,6 +169,10 @@ int main(void)
 		cmocka_unit_test(iface_text_is_the_name_or_else_the_uuid),
 		cmocka_unit_test(
 			interfaces_are_what_samba_and_impacket_call_them),
+		cmocka_unit_test(
+			only_dcom_activation_is_dcom_whatever_its_version),
+		cmocka_unit_test(
+			the_interfaces_of_an_array_and_its_domain_have_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

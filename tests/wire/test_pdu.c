@@ -44,7 +44,9 @@ static void every_vector_is_framed_as_it_says(void **state)
 		{ PDU_BIND_ACK, 3, 2, 0 }, { PDU_BIND, 0x13, 1, 0 },
 		{ PDU_BIND_NAK, 3, 1, 0 }, { PDU_FAULT, 3, 1, 0 },
 		{ PDU_FAULT, 0x23, 1, 0 }, { PDU_ALTER, 3, 3, 0 },
-		{ PDU_RESPONSE, 3, 1, 0 },
+		{ PDU_RESPONSE, 3, 1, 0 }, { PDU_RESPONSE, 3, 2, 0 },
+		{ PDU_REQUEST, 3, 2, 0 },  { PDU_REQUEST, 3, 2, 0 },
+		{ PDU_RESPONSE, 3, 2, 0 },
 	};
 	struct vector room;
 	unsigned i;
@@ -472,6 +474,178 @@ static void fragments_that_claim_to_end_early_are_read_within(void **state)
 				   NULL);
 }
 
+/* A body of 2 octets, 2 of padding, and an auth value of 4. */
+static void every_type_is_read_in_either_byte_order(void **state)
+{
+	static const uint8_t type[] = {
+		PDU_REQUEST,  PDU_RESPONSE, PDU_FAULT,	PDU_BIND,
+		PDU_BIND_ACK, PDU_BIND_NAK, PDU_ALTER,	PDU_ALTER_ACK,
+		PDU_AUTH3,    PDU_SHUTDOWN, PDU_CANCEL, PDU_ORPHANED,
+		PDU_RTS,
+	};
+	static const char *const hex[2] = {
+		"05000003 00000000 00200004 01020304 aabb 0000 "
+		"0a 05 02 00 00014d01 11223344",
+		"05000003 10000000 20000400 04030201 aabb 0000 "
+		"0a 05 02 00 014d0100 11223344",
+	};
+	struct vector room;
+	struct pdu pdu;
+	unsigned i;
+	int little;
+
+	(void)state;
+	for (little = 0; little < 2; little++) {
+		struct bytes in = vector_hex(hex[little], &room);
+
+		for (i = 0; i < sizeof(type); i++) {
+			room.octet[2] = type[i];
+			assert_int_equal(pdu_length(in), 32);
+			assert_int_equal(pdu_read(in, &pdu), 0);
+			assert_int_equal(pdu.type, type[i]);
+			assert_int_equal(pdu.little, little);
+			assert_int_equal(pdu.call_id, 0x01020304);
+			assert_int_equal(pdu.body.len, 2);
+			assert_int_equal(pdu.auth_type, 10);
+			assert_int_equal(pdu.auth_level, PDU_AUTH_INTEGRITY);
+			assert_int_equal(pdu.auth_context, 0x14d01);
+			assert_memory_equal(pdu.auth.at, "\x11\x22\x33\x44", 4);
+		}
+	}
+}
+
+static void a_header_alone_is_a_whole_fragment(void **state)
+{
+	static const uint8_t type[] = { PDU_SHUTDOWN, PDU_CANCEL,
+					PDU_ORPHANED };
+	struct vector room;
+	unsigned i;
+	int little;
+
+	(void)state;
+	for (little = 0; little < 2; little++)
+		for (i = 0; i < sizeof(type); i++) {
+			struct bytes in = vector_hex(
+				little ? "05001103 10000000 10000000 07000000"
+				       : "05001103 00000000 00100000 00000007",
+				&room);
+			struct pdu pdu;
+
+			room.octet[2] = type[i];
+			pdu = read_octets(in);
+			assert_int_equal(pdu.type, type[i]);
+			assert_int_equal(pdu.call_id, 7);
+			assert_int_equal(pdu.body.len, 0);
+			assert_int_equal(pdu.auth.len, 0);
+		}
+}
+
+/* Four octets that nobody reads, whatever they are, or none at all. */
+static void auth3_is_a_header_any_padding_and_a_value(void **state)
+{
+	static const char *const hex[] = {
+		"05001003 10000000 20000400 01000000 eeeeeeee "
+		"0a 06 00 00 00000000 11223344",
+		"05001003 10000000 20000400 01000000 eeeeeeee "
+		"0a 06 04 00 00000000 11223344",
+		"05001003 10000000 1c000400 01000000 "
+		"0a 06 00 00 00000000 11223344",
+		"05001003 00000000 00200004 00000001 20202020 "
+		"0a 06 00 00 00000000 11223344",
+	};
+	static const size_t body_len[] = { 4, 0, 0, 4 };
+	struct vector room;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(hex) / sizeof(hex[0]); i++) {
+		struct bytes in = vector_hex(hex[i], &room);
+		struct pdu pdu;
+
+		assert_int_equal(pdu_read(in, &pdu), 0);
+		assert_int_equal(pdu.type, PDU_AUTH3);
+		assert_int_equal(pdu.body.len, body_len[i]);
+		assert_int_equal(pdu.auth_level, PDU_AUTH_PRIVACY);
+		assert_int_equal(pdu.auth.len, 4);
+		assert_memory_equal(pdu.auth.at, "\x11\x22\x33\x44", 4);
+	}
+}
+
+/* A connection may carry unsigned and signed calls: what may be rewritten is
+ * each PDU's own affair. */
+static void each_pdu_says_its_own_auth_level(void **state)
+{
+	struct vector room;
+	struct pdu pdu = read_vector("03_epm_map_req_emsmdb_tcp.bin", &room);
+	struct bytes in;
+	uint8_t level;
+
+	(void)state;
+	assert_int_equal(pdu.auth.len, 0);
+	assert_int_equal(pdu.auth_level, 0);
+	in = vector_hex("05000003 10000000 2c00 0400 01000000"
+			"03000000 0100 0200 aabbcc 0000000000"
+			"0a 00 05 00 4d010000 01020304",
+			&room);
+	for (level = PDU_AUTH_NONE; level <= PDU_AUTH_PRIVACY; level++) {
+		room.octet[33] = level;
+		pdu = read_octets(in);
+		assert_int_equal(pdu.auth_level, level);
+		assert_int_equal(pdu.auth_type, 10);
+		assert_int_equal(pdu.auth.len, 4);
+	}
+}
+
+static void the_first_and_the_last_fragment_are_marked(void **state)
+{
+	static const uint8_t stub[3] = { 1, 2, 3 };
+	static const uint8_t flags[] = { PDU_FIRST, 0, PDU_LAST,
+					 PDU_FIRST | PDU_LAST };
+	uint8_t octet[64];
+	struct pdu_request req;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < sizeof(flags); i++) {
+		struct builder out = builder_over(octet, sizeof(octet), i & 1);
+		struct pdu pdu;
+
+		pdu_request_write(&out, flags[i], 9, 1, 3, bytes_of(stub, 3));
+		pdu = read_octets(bytes_of(octet, out.len));
+		assert_int_equal(pdu.flags, flags[i]);
+		assert_int_equal(pdu.call_id, 9);
+		assert_int_equal(pdu_request_read(&pdu, &req), 0);
+		assert_int_equal(req.stub.len, 3);
+	}
+}
+
+static void faults_have_names_of_their_own(void **state)
+{
+	static const uint32_t code[] = {
+		0x00000005, 0x000006f7, 0x00000721, 0x1c010001, 0x1c010002,
+		0x1c010003, 0x1c010006, 0x1c010009, 0x1c01000b, 0x1c010013,
+		0x1c010014, 0x1c010015, 0x1c010017, 0x1c00001f, 0x1c000020,
+		0x1c000021, 0x1c000022, 0x1c000023, 0x1c000024, 0x1c000025,
+	};
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < sizeof(code) / sizeof(code[0]); i++) {
+		assert_non_null(pdu_fault_name(code[i]));
+		for (j = 0; j < i; j++)
+			assert_string_not_equal(pdu_fault_name(code[i]),
+						pdu_fault_name(code[j]));
+	}
+	for (i = 0x1c000001; i <= 0x1c00001d; i++)
+		assert_int_equal(pdu_fault_name((uint32_t)i) != NULL,
+				 i != 0x1c000011);
+	assert_string_equal(pdu_fault_name(0x1c00001a), "context-mismatch");
+	assert_string_equal(pdu_fault_name(0x721), "security-package-error");
+	assert_null(pdu_fault_name(0x1c00001e));
+	assert_null(pdu_fault_name(0x1c000026));
+	assert_null(pdu_fault_name(0xffffffff));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -502,6 +676,12 @@ int main(void)
 		cmocka_unit_test(turned_bits_never_lead_out_of_the_input),
 		cmocka_unit_test(
 			fragments_that_claim_to_end_early_are_read_within),
+		cmocka_unit_test(every_type_is_read_in_either_byte_order),
+		cmocka_unit_test(a_header_alone_is_a_whole_fragment),
+		cmocka_unit_test(auth3_is_a_header_any_padding_and_a_value),
+		cmocka_unit_test(each_pdu_says_its_own_auth_level),
+		cmocka_unit_test(the_first_and_the_last_fragment_are_marked),
+		cmocka_unit_test(faults_have_names_of_their_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -385,6 +385,163 @@ static void turned_bits_never_lead_out_of_the_input(void **state)
 			     NULL);
 }
 
+static void each_context_says_where_its_interface_stands(void **state)
+{
+	struct vector room;
+	struct pdu pdu = read_octets(
+		vector_read("30_epm_bind_windows_style_3ctx.bin", &room));
+	struct pdu_bind bind;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(pdu_bind_read(&pdu, &bind), 0);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(bind.context[i].abstract_offset, 32 + 44 * i);
+		assert_memory_equal(room.octet + 32 + 44 * i,
+				    "\x08\x83\xaf\xe1\x1f\x5d\xc9\x11", 8);
+	}
+}
+
+static bool is_spoilt(const struct pdu_context *context)
+{
+	return uuid_equal(&context->abstract.uuid, &pdu_spoilt_uuid);
+}
+
+/* Three contexts of emsmdb, nspi and rfr, in <little> order. */
+static struct bytes write_three(uint8_t *octet, size_t cap, bool little)
+{
+	const struct iface *iface[] = { &iface_emsmdb, &iface_nspi,
+					&iface_rfr };
+	struct builder out = builder_over(octet, cap, little);
+	struct pdu_bind bind = { .max_xmit = PDU_FRAG_MAX, .ncontexts = 3 };
+	unsigned i;
+
+	for (i = 0; i < 3; i++) {
+		bind.context[i].id = (uint16_t)(7 * i);
+		bind.context[i].abstract = iface[i]->syntax;
+		bind.context[i].ntransfer = (uint8_t)(i + 1);
+		bind.context[i].transfer[i] = syntax_ndr;
+	}
+	pdu_bind_write(&out, PDU_ALTER, 3, 1, &bind);
+	assert_int_equal(out.err, 0);
+	return bytes_of(octet, out.len);
+}
+
+static void pdu_bind_spoil_unnames_the_chosen_interfaces(void **state)
+{
+	uint8_t octet[2][256];
+	struct pdu_bind was, is;
+	unsigned chosen, i, j;
+	struct pdu pdu;
+
+	(void)state;
+	for (chosen = 0; chosen < 16; chosen++) {
+		bool little = chosen & 8;
+		struct bytes in = write_three(octet[0], 256, little);
+
+		write_three(octet[1], 256, little);
+		pdu = read_octets(in);
+		assert_int_equal(pdu_bind_read(&pdu, &was), 0);
+		assert_int_equal(pdu_bind_spoil(octet[0], &was, chosen & 7),
+				 (chosen & 1) + (chosen >> 1 & 1) +
+					 (chosen >> 2 & 1));
+		pdu = read_octets(in);
+		assert_int_equal(pdu_bind_read(&pdu, &is), 0);
+		for (i = 0; i < 3; i++) {
+			bool want = chosen >> i & 1;
+
+			assert_int_equal(is_spoilt(&is.context[i]), want);
+			assert_null(want ? iface_of(&is.context[i].abstract)
+					 : NULL);
+			/* nothing else changes, the version neither */
+			for (j = 0; want && j < UUID_LEN; j++)
+				octet[1][was.context[i].abstract_offset + j] =
+					octet[0]
+					     [was.context[i].abstract_offset +
+					      j];
+		}
+		assert_memory_equal(octet[0], octet[1], in.len);
+	}
+}
+
+static void pdu_bind_spoil_ignores_what_the_bind_has_not(void **state)
+{
+	uint8_t octet[2][256];
+	struct bytes in = write_three(octet[0], 256, true);
+	struct pdu pdu = read_octets(in);
+	struct pdu_bind bind;
+
+	(void)state;
+	write_three(octet[1], 256, true);
+	assert_int_equal(pdu_bind_read(&pdu, &bind), 0);
+	assert_int_equal(pdu_bind_spoil(octet[0], &bind, ~(uint64_t)7), 0);
+	assert_memory_equal(octet[0], octet[1], in.len);
+	assert_int_equal(pdu_bind_spoil(octet[0], &bind, ~(uint64_t)0), 3);
+}
+
+/* With a ticket in it a bind may be as long as a fragment can be. */
+static void a_bind_of_64_kib_is_read_in_either_byte_order(void **state)
+{
+	static uint8_t octet[PDU_MAX];
+	struct pdu_bind bind;
+	struct pdu pdu;
+	int little;
+
+	(void)state;
+	for (little = 0; little < 2; little++) {
+		struct bytes in = write_three(octet, 256, little);
+		uint16_t auth_len =
+			(uint16_t)(PDU_MAX - in.len - PDU_TRAILER_LEN);
+		struct builder out = builder_over(octet, PDU_MAX, little);
+
+		memset(octet + in.len, 0xee, PDU_MAX - in.len);
+		out.len = PDU_MAX;
+		builder_set_u16(&out, 8, PDU_MAX);
+		builder_set_u16(&out, 10, auth_len);
+		octet[in.len + 2] = 0; /* auth_pad_length */
+		assert_int_equal(pdu_length(bytes_of(octet, PDU_MAX)), PDU_MAX);
+		pdu = read_octets(bytes_of(octet, PDU_MAX));
+		assert_int_equal(pdu.auth.len, auth_len);
+		assert_int_equal(pdu_bind_read(&pdu, &bind), 0);
+		assert_int_equal(bind.ncontexts, 3);
+		assert_true(syntax_equal(&bind.context[2].abstract,
+					 &iface_rfr.syntax));
+	}
+}
+
+/* None, or nothing but a NUL: neither is a port, both move the results. */
+static void a_secondary_address_may_be_empty_and_is_not_dropped(void **state)
+{
+	static const char *const hex[] = {
+		"05000c03 10000000 38000000 02000000 d016 d016 cdab0000"
+		"0000 0000 01000000 0000 0000"
+		"045d888a eb1c c911 9fe808002b104860 02000000",
+		"05000c03 10000000 38000000 02000000 d016 d016 cdab0000"
+		"0100 00 ee 01000000 0000 0000"
+		"045d888a eb1c c911 9fe808002b104860 02000000",
+		/* longer ones: the padding is 0 to 3 octets */
+		"05000c03 10000000 3c000000 02000000 d016 d016 cdab0000"
+		"0600 35393533 3100 01000000 0000 0000"
+		"045d888a eb1c c911 9fe808002b104860 02000000",
+	};
+	static const char *const want[] = { "", "", "59531" };
+	struct pdu_bind_ack ack;
+	struct vector room;
+	struct pdu pdu;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		pdu = read_octets(vector_hex(hex[i], &room));
+		assert_int_equal(pdu.whole.len, room.len);
+		assert_int_equal(pdu_bind_ack_read(&pdu, &ack), 0);
+		assert_text(ack.address, want[i]);
+		assert_int_equal(ack.nresults, 1);
+		assert_int_equal(ack.result[0].result, PDU_ACCEPT);
+		assert_true(syntax_equal(&ack.result[0].transfer, &syntax_ndr));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +561,12 @@ int main(void)
 		cmocka_unit_test(writers_refuse_counts_above_the_bounds),
 		cmocka_unit_test(bodies_cut_anywhere_are_refused),
 		cmocka_unit_test(turned_bits_never_lead_out_of_the_input),
+		cmocka_unit_test(each_context_says_where_its_interface_stands),
+		cmocka_unit_test(pdu_bind_spoil_unnames_the_chosen_interfaces),
+		cmocka_unit_test(pdu_bind_spoil_ignores_what_the_bind_has_not),
+		cmocka_unit_test(a_bind_of_64_kib_is_read_in_either_byte_order),
+		cmocka_unit_test(
+			a_secondary_address_may_be_empty_and_is_not_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -291,6 +291,87 @@ static void tower_write_refuses_what_it_cannot_write(void **state)
 	assert_int_equal(out.err, ERR_SPACE);
 }
 
+static void tower_patch_changes_port_and_address_and_nothing_else(void **state)
+{
+	static const char *const hex[] = {
+		TCP_TOWER " 00000000 00",
+		"0500 " SYNTAXES "0200 0b05 0300 000000 0200 1f07 0200 1771 "
+		"0300 090909 0400 00000000 0100 09 0400 0a000001",
+		"0500 " SYNTAXES "0100 0a 0200 0000 0100 08 0200 1771 "
+		"0100 09 0400 00000000",
+	};
+	struct vector before, after;
+	struct addr addr;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(addr_parse("10.77.0.10", &addr), 0);
+	for (i = 0; i < sizeof(hex) / sizeof(hex[0]); i++) {
+		struct bytes in = vector_hex(hex[i], &after);
+		struct tower was, is;
+
+		vector_hex(hex[i], &before);
+		assert_int_equal(tower_read(in, &was), 0);
+		tower_patch(after.octet, &was, 0xea61, &addr);
+		assert_int_equal(tower_read(in, &is), 0);
+		assert_int_equal(is.port, 0xea61);
+		assert_true(addr_equal(&is.addr, &addr));
+		memcpy(before.octet + was.port_offset, "\xea\x61", 2);
+		memcpy(before.octet + was.addr_offset, "\x0a\x4d\x00\x0a", 4);
+		assert_memory_equal(after.octet, before.octet, in.len);
+	}
+}
+
+static void tower_patch_leaves_the_address_where_it_is_given_none(void **state)
+{
+	const struct addr nobody = { 0 };
+	struct tower was, is;
+	struct vector room;
+	struct bytes in = vector_hex(TCP_TOWER, &room);
+	struct addr v6;
+
+	(void)state;
+	assert_int_equal(addr_parse("2001:db8::1", &v6), 0);
+	assert_int_equal(tower_read(in, &was), 0);
+	tower_patch(room.octet, &was, 1, NULL);
+	tower_patch(room.octet, &was, 2, &nobody);
+	tower_patch(room.octet, &was, 3, &v6);
+	assert_int_equal(tower_read(in, &is), 0);
+	assert_int_equal(is.port, 3);
+	assert_true(addr_equal(&is.addr, &was.addr));
+}
+
+/* A pipe has no port and a floor of TCP need have no address. */
+static void tower_patch_writes_only_floors_that_are_there(void **state)
+{
+	static const struct {
+		const char *hex;
+		const char *want;
+	} row[] = {
+		{ "0500 " SYNTAXES "0100 0b 0200 0000 0100 0f 0300 5c7000 "
+		  "0100 11 0200 5300",
+		  NULL },
+		{ "0200 " SYNTAXES, NULL },
+		{ "0400 " SYNTAXES "0100 0b 0200 0000 0100 07 0200 1771",
+		  "0400 " SYNTAXES "0100 0b 0200 0000 0100 07 0200 ea61" },
+	};
+	struct vector room, want;
+	struct tower tower;
+	struct addr addr;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(addr_parse("10.77.0.10", &addr), 0);
+	for (i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct bytes in = vector_hex(row[i].hex, &room);
+
+		vector_hex(row[i].want ? row[i].want : row[i].hex, &want);
+		assert_int_equal(tower_read(in, &tower), 0);
+		tower_patch(room.octet, &tower, 0xea61, &addr);
+		assert_memory_equal(room.octet, want.octet, in.len);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +391,11 @@ int main(void)
 		cmocka_unit_test(
 			tower_write_without_an_ipv4_address_says_0_0_0_0),
 		cmocka_unit_test(tower_write_refuses_what_it_cannot_write),
+		cmocka_unit_test(
+			tower_patch_changes_port_and_address_and_nothing_else),
+		cmocka_unit_test(
+			tower_patch_leaves_the_address_where_it_is_given_none),
+		cmocka_unit_test(tower_patch_writes_only_floors_that_are_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "../helper/vector.h"
 #include "wire/epm.h"
 #include "wire/iface.h"
+#include "wire/ntlm.h"
 #include "wire/pdu.h"
 
 #define STREAMS_MAX 16
@@ -40,6 +41,9 @@ static const char *const field[] = {
 	"epm.annotation",
 	"epm.rc",
 	"dcerpc.cn_status",
+	"ntlmssp.auth.domain",
+	"ntlmssp.auth.username",
+	"ntlmssp.auth.hostname",
 	"_ws.malformed",
 };
 
@@ -242,12 +246,35 @@ static void say_refusal(struct value *value, const struct pdu *pdu)
 	say(value, "dcerpc.cn_status", "0x%08x", fault.status);
 }
 
+/* tshark says "NULL" of a name that is empty. */
+static void say_name(struct value *value, const char *name, struct bytes raw,
+		     bool is_unicode)
+{
+	char text[NTLM_TEXT_MAX];
+
+	ntlm_text(raw, is_unicode, text, sizeof(text));
+	say(value, name, "%s", raw.len ? text : "NULL");
+}
+
+static void say_names(struct value *value, const struct pdu *pdu)
+{
+	struct ntlm_names names;
+
+	if (ntlm_names_read(pdu->auth, &names))
+		return;
+	say_name(value, "ntlmssp.auth.domain", names.domain, names.is_unicode);
+	say_name(value, "ntlmssp.auth.username", names.user, names.is_unicode);
+	say_name(value, "ntlmssp.auth.hostname", names.workstation,
+		 names.is_unicode);
+}
+
 static void say_pdu(struct value *value, const struct pdu *pdu)
 {
 	say(value, "tcp.stream", "%u", cap.nstreams - 1);
 	say(value, "dcerpc.pkt_type", "%u", pdu->type);
 	say(value, "dcerpc.cn_frag_len", "%zu", pdu->whole.len);
 	say(value, "dcerpc.cn_call_id", "%u", pdu->call_id);
+	say_names(value, pdu);
 	switch (pdu->type) {
 	case PDU_REQUEST:
 		say_request(value, pdu);
@@ -456,6 +483,79 @@ static void capture_own_lookup(struct desk *desk, uint32_t call_id,
 	desk_call(desk, false, call_id, EPM_LOOKUP);
 }
 
+/* An AUTHENTICATE message of empty responses, with names of UTF-16LE. */
+static void put_message(struct builder *out, struct bytes domain,
+			struct bytes user, struct bytes workstation,
+			uint32_t flags)
+{
+	const struct bytes name[] = { { 0 }, { 0 },	  domain,
+				      user,  workstation, { 0 } };
+	size_t i, at = 64;
+
+	builder_put(out, bytes_of("NTLMSSP\0\3\0\0", 12));
+	for (i = 0; i < sizeof(name) / sizeof(name[0]); i++) {
+		builder_u16(out, (uint16_t)name[i].len);
+		builder_u16(out, (uint16_t)name[i].len);
+		builder_u32(out, (uint32_t)at);
+		at += name[i].len;
+	}
+	builder_u32(out, flags);
+	for (i = 0; i < sizeof(name) / sizeof(name[0]); i++)
+		builder_put(out, name[i]);
+}
+
+/* An auth3 with the message that <desk->stub> holds. */
+static void capture_auth3(struct desk *desk)
+{
+	struct builder *out = &desk->pdu;
+
+	builder_put(out, bytes_of("\5\0\20\3\20\0\0", 8));
+	builder_u16(out, (uint16_t)(PDU_HEADER_LEN + 4 + PDU_TRAILER_LEN +
+				    desk->stub.len));
+	builder_u16(out, (uint16_t)desk->stub.len);
+	builder_u32(out, 1); /* call */
+	builder_zero(out, 4);
+	builder_put(out, bytes_of("\12\2\0\0\0\0\0", 8));
+	builder_put(out, bytes_of(desk->stub_room, desk->stub.len));
+	desk_capture(desk);
+}
+
+static struct bytes utf16(const char *ascii, uint8_t *room)
+{
+	size_t i, len = strlen(ascii);
+
+	for (i = 0; i < len; i++) {
+		room[2 * i] = (uint8_t)ascii[i];
+		room[2 * i + 1] = 0;
+	}
+	return bytes_of(room, 2 * len);
+}
+
+static void capture_own_names(struct desk *desk)
+{
+	/* Jörg, 日本 */
+	static const uint8_t foreign[2][8] = {
+		{ 'J', 0, 0xf6, 0, 'r', 0, 'g', 0 },
+		{ 0xe5, 0x65, 0x2c, 0x67 },
+	};
+	uint8_t room[2][128];
+
+	open_stream();
+	put_message(&desk->stub, utf16("CONTOSO", room[0]),
+		    bytes_of(foreign[0], 8), utf16("PC-7", room[1]), 1);
+	capture_auth3(desk);
+	put_message(&desk->stub, bytes_of(foreign[1], 4),
+		    utf16("alice@contoso.example", room[0]), bytes_of(NULL, 0),
+		    1);
+	capture_auth3(desk);
+	put_message(&desk->stub, bytes_of(NULL, 0), utf16("bob", room[0]),
+		    bytes_of(foreign[0], 8), 1);
+	capture_auth3(desk);
+	put_message(&desk->stub, bytes_of("OLD", 3), bytes_of("carol", 5),
+		    bytes_of("WIN98", 5), 2);
+	capture_auth3(desk);
+}
+
 static void capture_own(void)
 {
 	static struct desk desk;
@@ -477,6 +577,7 @@ static void capture_own(void)
 	open_stream();
 	pdu_bind_nak_write(&desk.pdu, 9, 8);
 	desk_capture(&desk);
+	capture_own_names(&desk);
 }
 
 static FILE *run_tshark(const char *path)
@@ -527,9 +628,36 @@ static void tshark_sees_what_our_readers_see(void **state)
 	print_message("tshark agrees on %u PDUs\n", i);
 }
 
+/* A status of DCE or Win32 has a name here if it has one there; COM's are not
+ * ours to name. */
+static void faults_that_tshark_names_have_names(void **state)
+{
+	FILE *tshark;
+	char line[LINE_MAX];
+	unsigned status, n = 0;
+
+	(void)state;
+	if (system("command -v tshark >/dev/null") != 0)
+		skip();
+	tshark = popen("tshark -G values 2>/dev/null", "r");
+	assert_non_null(tshark);
+	while (fgets(line, sizeof(line), tshark)) {
+		if (sscanf(line, "V\tdcerpc.cn_status\t%x", &status) != 1 ||
+		    status < 2 || status >= 0x80000000)
+			continue;
+		if (!pdu_fault_name(status))
+			fail_msg("0x%08x has no name: %s", status, line);
+		n++;
+	}
+	assert_int_equal(pclose(tshark), 0);
+	assert_true(n > 40);
+	print_message("tshark names %u faults\n", n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(faults_that_tshark_names_have_names),
 		cmocka_unit_test(tshark_sees_what_our_readers_see),
 	};
 
