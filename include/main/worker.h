@@ -28,6 +28,8 @@ MUST_CHECK int worker_start(struct worker *worker);
 
 MUST_CHECK int worker_attach(struct worker *worker, int fd, uint16_t port);
 void worker_detach(struct worker *worker, int fd);
+/* Answers that wait for ports may go on. */
+void worker_ports_opened(struct worker *worker);
 void worker_reconfigure(struct worker *worker, struct conf *conf);
 /* Refuse clients without a binding from now on. */
 void worker_stop(struct worker *worker);

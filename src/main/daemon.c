@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/limits.h"
@@ -25,6 +26,18 @@
 #define SWEEP_LOOKS 50000 /* for bindings to servers that leave */
 #define CONTROL	    0	  /* whose log is whose: the control thread */
 #define PIPE_PAGES  64	  /* of a relay's pipe */
+#define LEASES_A_CLIENT 4 /* on the average */
+#define KERNEL_LEASES	1000000
+#define RUNS_MOST	65536 /* shared addresses with a run under way */
+
+/* The loop's clock, for threads that are not the loop's. */
+static uint64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 static void say(const char *what, int err)
 {
@@ -61,6 +74,38 @@ static void announcements_changed(void *ctx)
 
 	if (daemon->has_asked)
 		(void)!daemon_apply_ports(daemon);
+}
+
+/* Workers run this: they saw a port that was not announced. */
+static void ports_changed(void *ctx)
+{
+	struct daemon *daemon = ctx;
+
+	if (!atomic_exchange(&daemon->ports_is_posted, true))
+		loop_post(daemon->loop, &daemon->ports_job);
+}
+
+static void run_ports(struct loop_job *job)
+{
+	struct daemon *daemon = list_entry(job, struct daemon, ports_job);
+
+	atomic_store(&daemon->ports_is_posted, false);
+	announcements_changed(daemon);
+}
+
+/* Workers run these two. */
+static int admit_client(void *ctx, const struct addr *client, uint16_t port)
+{
+	struct daemon *daemon = ctx;
+
+	return leasing_give(&daemon->leasing, client, port);
+}
+
+static void lease_removed(void *ctx, const struct addr *client, uint16_t port)
+{
+	struct daemon *daemon = ctx;
+
+	leasing_take_back(&daemon->leasing, client, port, monotonic_ms());
 }
 
 static void open_ports(struct daemon *daemon)
@@ -121,17 +166,36 @@ static bool is_one_leaving(const struct array *array)
 	return false;
 }
 
+/* Those who hold no lease had time enough to ask anew. */
+static void end_lenience(struct daemon *daemon, uint64_t now)
+{
+	_Atomic uint64_t *until = &daemon->shared.router.lenient_until_ms;
+
+	if (!atomic_load(until) || now < atomic_load(until))
+		return;
+	atomic_store(until, 0);
+	if (daemon->has_asked)
+		(void)!daemon_apply_ports(daemon);
+}
+
 static void sweep(struct loop_timer *timer)
 {
 	struct daemon *daemon = list_entry(timer, struct daemon, sweep);
-	struct affinity *affinity = daemon->shared.router.affinity;
-	uint64_t now = loop_now_ms(daemon->loop);
+	struct router *router = &daemon->shared.router;
+	uint64_t now = loop_now_ms(daemon->loop), freed;
 
-	affinity_expire(affinity, now, SWEEP_MOST);
+	affinity_expire(router->affinity, now, SWEEP_MOST);
+	leases_expire(router->leases, now, SWEEP_MOST);
+	groups_expire(router->groups, now, SWEEP_MOST);
 	if (is_one_leaving(&daemon->array))
-		affinity_forget_leaving(affinity, SWEEP_LOOKS);
-	if (array_sweep(&daemon->array))
+		affinity_forget_leaving(router->affinity, SWEEP_LOOKS);
+	freed = array_sweep(&daemon->array);
+	if (freed) {
+		lease_forget(router->leases, freed);
+		groups_forget(router->groups, freed);
 		prober_follow(daemon->prober);
+	}
+	end_lenience(daemon, now);
 	daemon_retry_ports(daemon);
 	refused_tell(&daemon->refused, daemon->log,
 		     listener_refused(daemon->listener), now);
@@ -185,6 +249,33 @@ static unsigned pipes_of_a_worker(unsigned nworkers)
 	return (pages < LIMITS_PIPES ? pages : LIMITS_PIPES) / nworkers;
 }
 
+/* A client holds a lease for each interface that it uses. */
+static size_t most_leases(const struct conf *conf)
+{
+	return LEASES_A_CLIENT * (size_t)conf->affinity.entries;
+}
+
+static int make_mapper_tables(struct daemon *daemon,
+			      const uint8_t seed[static HASH_KEY_LEN])
+{
+	struct router *router = &daemon->shared.router;
+	const struct conf *conf = daemon->conf;
+
+	router->leases = leases_new(most_leases(conf),
+				    conf->rpc.lease_timeout_ms, seed,
+				    lease_removed, daemon);
+	router->portmap = portmap_new();
+	router->groups = groups_new(conf->affinity.entries, seed);
+	router->runs = runs_new(RUNS_MOST, seed);
+	router->has_virtual_ports = conf_has_virtual_ports(&conf->rpc);
+	router->wants_lease = conf->rpc.ports != CONF_PORTS_OFF &&
+			      conf->rpc.admit == CONF_ADMIT_LEASED;
+	if (!router->leases || !router->portmap || !router->groups ||
+	    !router->runs)
+		return ERR_MEMORY;
+	return leasing_init(&daemon->leasing);
+}
+
 static int make_tables(struct daemon *daemon)
 {
 	struct router *router = &daemon->shared.router;
@@ -192,7 +283,9 @@ static int make_tables(struct daemon *daemon)
 	uint8_t seed[HASH_KEY_LEN];
 	int err;
 
-	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed))
+	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed) ||
+	    getrandom(daemon->shared.user_seed, HASH_KEY_LEN, 0) !=
+		    HASH_KEY_LEN)
 		return ERR_MEMORY;
 	array_init(&daemon->array);
 	err = array_apply(&daemon->array, conf);
@@ -207,9 +300,15 @@ static int make_tables(struct daemon *daemon)
 	router->admits_any = conf->rpc.admit == CONF_ADMIT_ANY;
 	if (!router->affinity || !router->announced)
 		return ERR_MEMORY;
+	err = make_mapper_tables(daemon, seed);
+	if (err)
+		return err;
 	daemon->shared.max_connections =
 		most_connections(daemon, conf->rpc.intercept);
 	daemon->shared.ask_again = ask_again;
+	daemon->shared.ports_changed = ports_changed;
+	daemon->shared.admit_client = admit_client;
+	daemon->ports_job.run = run_ports;
 	daemon->shared.ctx = daemon;
 	daemon->ask_job.run = run_ask;
 	return 0;
@@ -233,6 +332,36 @@ static int make_workers(struct daemon *daemon)
 	return err;
 }
 
+/* The kernel pays for the room: beyond this many the workers decide. */
+static unsigned kernel_leases(const struct daemon *daemon)
+{
+	size_t most = most_leases(daemon->conf);
+
+	if (!atomic_load(&daemon->shared.router.wants_lease))
+		return 0;
+	return most < KERNEL_LEASES ? (unsigned)most : KERNEL_LEASES;
+}
+
+/* As many bits make a client to the kernel as to the table of bindings. */
+static uint8_t bits4(const struct conf *conf)
+{
+	const struct conf_affinity *affinity = &conf->affinity;
+
+	return affinity->key == CONF_KEY_NETWORK ? (uint8_t)affinity->network4
+						 : 32;
+}
+
+static uint8_t bits6(const struct conf *conf)
+{
+	const struct conf_affinity *affinity = &conf->affinity;
+
+	if (affinity->key == CONF_KEY_NONE)
+		return 128;
+	return (uint8_t)(affinity->key == CONF_KEY_NETWORK
+				 ? affinity->network6
+				 : affinity->ipv6_prefix);
+}
+
 static int make_listener(struct daemon *daemon)
 {
 	const struct conf *conf = daemon->conf;
@@ -243,6 +372,9 @@ static int make_listener(struct daemon *daemon)
 		.way = conf->rpc.intercept,
 		.test_port = EPM_PORT, /* what every client needs first */
 		.exclude = &conf->rpc.exclude,
+		.most_leases = kernel_leases(daemon),
+		.lease_bits4 = bits4(conf),
+		.lease_bits6 = bits6(conf),
 		.log = daemon->log,
 		.attach = attach,
 		.detach = detach,
@@ -366,18 +498,25 @@ out:
 
 static void release(struct daemon *daemon)
 {
+	struct router *router = &daemon->shared.router;
 	unsigned i;
 
 	prober_free(daemon->prober);
 	/* Nobody comes any more, then who is here goes. */
-	if (daemon->listener)
+	if (daemon->listener) {
+		leasing_end(&daemon->leasing);
 		listener_close(daemon->listener);
+	}
 	for (i = 0; i < daemon->nworkers; i++) {
 		worker_reset(daemon->worker[i], UINT64_MAX, REASON_STOPPED);
 		worker_free(daemon->worker[i]);
 	}
-	affinity_free(daemon->shared.router.affinity);
-	announced_free(daemon->shared.router.announced);
+	affinity_free(router->affinity);
+	announced_free(router->announced);
+	leases_free(router->leases);
+	portmap_free(router->portmap);
+	groups_free(router->groups);
+	runs_free(router->runs);
 	instance_release(daemon->instance);
 	if (daemon->log)
 		LOG(daemon->log, LOG_LEVEL_NOTICE, "end",

@@ -10,6 +10,7 @@
 #include "core/announced.h"
 #include "core/array.h"
 #include "core/sched.h"
+#include "leasing.h"
 #include "main/logger.h"
 #include "main/refused.h"
 #include "main/worker.h"
@@ -37,6 +38,10 @@ struct daemon {
 	struct worker *worker[CONF_THREADS_MAX];
 	struct loop_signal term, interrupt, hangup;
 	struct loop_timer sweep;
+	struct leasing leasing;
+	/* Ports that somebody else listens on: no virtual port is one. */
+	struct portset foreign;
+	unsigned without_virtual; /* announced, and the range was exhausted */
 	struct refused refused;
 	struct loop_timer stop_check;
 	uint64_t stop_at_ms;  /* 0 = not stopping */
@@ -47,12 +52,17 @@ struct daemon {
 	_Atomic uint64_t ask; /* servers to be asked again: a mask */
 	struct loop_job ask_job;
 	_Atomic bool ask_is_posted;
+	struct loop_job ports_job; /* workers saw new ports */
+	_Atomic bool ports_is_posted;
 };
 
 /* ports.c: admit what the configuration and the servers' answers say. What
  * failed is logged, and tried again by daemon_retry_ports(). */
 MUST_CHECK int daemon_apply_ports(struct daemon *daemon);
 void daemon_retry_ports(struct daemon *daemon);
+/* ports.c: what the rules of the virtual ports are now. */
+struct portmap_rules daemon_portmap_rules(const struct daemon *daemon,
+					  const struct portset *exclude);
 /* stop.c: TERM and INT stop, HUP reads the configuration again. */
 void daemon_watch_signals(struct daemon *daemon);
 /* reload.c: read the configuration again. */

@@ -50,6 +50,9 @@ static void say_restarts(struct daemon *daemon, const struct conf *first,
 	need_restart(daemon, "intercept", SAME(rpc.intercept));
 	need_restart(daemon, "exclude", SAME(rpc.exclude));
 	need_restart(daemon, "entries", SAME(affinity.entries));
+	need_restart(daemon, "admit",
+		     (first->rpc.admit == CONF_ADMIT_LEASED) ==
+			     (now->rpc.admit == CONF_ADMIT_LEASED));
 }
 
 /* What the running parts hold on to is as it was. */
@@ -59,6 +62,9 @@ static void keep_first(struct conf *now, const struct conf *first)
 	now->rpc.intercept = first->rpc.intercept;
 	now->rpc.exclude = first->rpc.exclude;
 	now->affinity.entries = first->affinity.entries;
+	if ((first->rpc.admit == CONF_ADMIT_LEASED) !=
+	    (now->rpc.admit == CONF_ADMIT_LEASED))
+		now->rpc.admit = first->rpc.admit;
 	now->balancer.nsources = first->balancer.nsources;
 	memcpy(now->balancer.source, first->balancer.source,
 	       sizeof(now->balancer.source));
@@ -109,6 +115,10 @@ static void adopt(struct daemon *daemon, struct conf *now)
 	affinity_reconfigure(daemon->shared.router.affinity, now);
 	atomic_store(&daemon->shared.router.admits_any,
 		     now->rpc.admit == CONF_ADMIT_ANY);
+	atomic_store(&daemon->shared.router.has_virtual_ports,
+		     conf_has_virtual_ports(&now->rpc));
+	leases_set_timeout(daemon->shared.router.leases,
+			   now->rpc.lease_timeout_ms);
 	for (i = 0; i < daemon->nworkers; i++)
 		worker_reconfigure(daemon->worker[i], now);
 	reset_disabled(daemon);

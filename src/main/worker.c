@@ -94,6 +94,18 @@ void worker_reconfigure(struct worker *worker, struct conf *conf)
 	do_call(worker, &call, reconfigure);
 }
 
+static void ports_opened(struct call *call)
+{
+	svc_rpc_ports_opened(call->worker->svc);
+}
+
+void worker_ports_opened(struct worker *worker)
+{
+	struct call call = { 0 };
+
+	do_call(worker, &call, ports_opened);
+}
+
 static void stop(struct call *call)
 {
 	svc_rpc_stop(call->worker->svc);

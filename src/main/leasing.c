@@ -1,0 +1,75 @@
+/*
+ * leasing.c - the kernel's copy of the leases.
+ *
+ * Layer: main.
+ */
+#include "leasing.h"
+
+int leasing_init(struct leasing *leasing)
+{
+	return -pthread_rwlock_init(&leasing->lock, NULL);
+}
+
+void leasing_release(struct leasing *leasing)
+{
+	pthread_rwlock_destroy(&leasing->lock);
+}
+
+static void give_again(void *ctx, const struct addr *client, uint16_t port,
+		       const struct lease_target *target, uint64_t age_ms)
+{
+	struct leasing *leasing = ctx;
+
+	(void)target;
+	(void)age_ms;
+	/* What does not fit is refused when its client comes. */
+	(void)!leasing_give(leasing, client, port);
+}
+
+void leasing_begin(struct leasing *leasing, struct listener *listener,
+		   struct leases *leases, uint64_t now_ms)
+{
+	if (!listener_can_lease(listener))
+		return;
+	pthread_rwlock_wrlock(&leasing->lock);
+	leasing->listener = listener;
+	leasing->leases = leases;
+	pthread_rwlock_unlock(&leasing->lock);
+	leases_each(leases, now_ms, give_again, leasing);
+}
+
+void leasing_end(struct leasing *leasing)
+{
+	pthread_rwlock_wrlock(&leasing->lock);
+	leasing->listener = NULL;
+	pthread_rwlock_unlock(&leasing->lock);
+}
+
+int leasing_give(struct leasing *leasing, const struct addr *client,
+		 uint16_t port)
+{
+	int err = 0;
+
+	pthread_rwlock_rdlock(&leasing->lock);
+	if (leasing->listener)
+		err = listener_lease(leasing->listener, client, port);
+	pthread_rwlock_unlock(&leasing->lock);
+	return err;
+}
+
+/* It may have been granted anew meanwhile: then it was taken back from the
+ * new one, which gets it again. */
+void leasing_take_back(struct leasing *leasing, const struct addr *client,
+		       uint16_t port, uint64_t now_ms)
+{
+	struct lease_target unused;
+
+	pthread_rwlock_rdlock(&leasing->lock);
+	if (leasing->listener) {
+		listener_unlease(leasing->listener, client, port);
+		if (lease_find(leasing->leases, client, port, now_ms,
+			       &unused) == LEASE_VALID)
+			(void)!listener_lease(leasing->listener, client, port);
+	}
+	pthread_rwlock_unlock(&leasing->lock);
+}
