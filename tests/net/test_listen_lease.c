@@ -400,6 +400,37 @@ static void lease_rests_while_others_listen(void **state)
 	each_lessor(body_theirs_later);
 }
 
+/* Without memory the kernel is not told; the next time makes it good. */
+static void body_untold(struct stage *stage)
+{
+	const struct clients *is = clients_of(stage);
+	struct portset range = { 0 }, none = { 0 };
+	unsigned spared;
+	int fd;
+
+	if (stage->setting->way != CONF_INTERCEPT_TPROXY)
+		return; /* telling sk_lookup takes nothing */
+	must_open(stage);
+	portset_add(&range, 5000);
+	listener_watch(stage->listener, &range);
+	assert_int_equal(lease(stage, is->one, 5000), 0);
+	fd = listen_on(stage->setting->vip, 5000, false);
+	alloc_fail_at(1);
+	assert_int_equal(listener_apply(stage->listener, &none, &spared),
+			 ERR_MEMORY);
+	alloc_fail_at(0);
+	assert_serves(stage, is->one, 5000);
+	assert_int_equal(listener_apply(stage->listener, &none, &spared), 0);
+	assert_theirs(stage, fd, is->one, 5000);
+	close(fd);
+}
+
+static void ports_of_others_are_told_again_after_a_failure(void **state)
+{
+	(void)state;
+	each_lessor(body_untold);
+}
+
 static void body_counted(struct stage *stage)
 {
 	const struct clients *is = clients_of(stage);
@@ -887,6 +918,8 @@ int main(void)
 		cmocka_unit_test(excluded_port_is_not_leased),
 		cmocka_unit_test(port_that_others_have_is_not_leased),
 		cmocka_unit_test(lease_rests_while_others_listen),
+		cmocka_unit_test(
+			ports_of_others_are_told_again_after_a_failure),
 		cmocka_unit_test(leased_connections_are_not_counted_as_refused),
 		cmocka_unit_test(lease_beyond_the_room_is_refused),
 		cmocka_unit_test(hundred_thousand_leases_are_kept),
