@@ -88,6 +88,11 @@ static int open_table(struct listener *listener)
 	const struct listen_config *config = &listener->config;
 	struct nft_steer steer[CONF_VIPS_MAX];
 	struct tproxy *state = listener->state;
+	struct nft_leasing leasing = {
+		.most = config->most_leases,
+		.mask4 = listen_lease_mask(listener, AF_INET),
+		.mask6 = listen_lease_mask(listener, AF_INET6),
+	};
 	char name[NFT_NAME_MAX];
 	unsigned i;
 	int err;
@@ -99,7 +104,8 @@ static int open_table(struct listener *listener)
 		steer[i].to = &state->group[index_of(vip->family)].at;
 	}
 	name_of(&config->vip[0], name);
-	err = nft_open(&state->nft, name, state->number, config->nvips, steer);
+	err = nft_open(&state->nft, name, state->number, config->nvips, steer,
+		       &leasing);
 	state->has_table = !err;
 	return err;
 }
@@ -141,7 +147,7 @@ static int tproxy_apply(struct listener *listener, const struct portset *target,
 			struct portset *taken)
 {
 	struct tproxy *state = listener->state;
-	int err = nft_set_ports(&state->nft, target);
+	int err = nft_set_ports(&state->nft, NFT_PORTS_ADMITTED, target);
 
 	(void)taken;
 	if (!err)
@@ -159,6 +165,33 @@ static unsigned tproxy_sockets(const struct listener *listener, unsigned vip,
 	(void)port;
 	*fd = group->fd;
 	return group->n;
+}
+
+/* Without leases nobody looks at them. */
+static int tproxy_set_silent(struct listener *listener,
+			     const struct portset *silent)
+{
+	struct tproxy *state = listener->state;
+
+	if (!listener->config.most_leases)
+		return 0;
+	return nft_set_ports(&state->nft, NFT_PORTS_OTHERS, silent);
+}
+
+static int tproxy_lease(struct listener *listener, const struct addr *client,
+			uint16_t port)
+{
+	struct tproxy *state = listener->state;
+
+	return nft_lease(&state->nft, client, port);
+}
+
+static void tproxy_unlease(struct listener *listener, const struct addr *client,
+			   uint16_t port)
+{
+	struct tproxy *state = listener->state;
+
+	(void)!nft_unlease(&state->nft, client, port);
 }
 
 /* The table first: no packet is marked without a route for it. */
@@ -186,5 +219,8 @@ const struct listen_way listen_tproxy = {
 	.open = tproxy_open,
 	.apply = tproxy_apply,
 	.sockets = tproxy_sockets,
+	.set_silent = tproxy_set_silent,
+	.lease = tproxy_lease,
+	.unlease = tproxy_unlease,
 	.close = tproxy_close,
 };

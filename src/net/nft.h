@@ -11,26 +11,30 @@
  * As nft would list it, for each VIP:
  *
  *	ip daddr VIP tcp dport @ports tproxy to TO mark set N accept
+ *	ip daddr VIP tcp dport != @others ip saddr & MASK . tcp dport @leases4
+ *		tproxy to TO mark set N accept
  *	ip daddr VIP meta l4proto tcp socket transparent 1 mark set N accept
  *
  * In the first, a packet of an established connection is given to its own
  * socket, which is looked up once either way; if that is not transparent (a
  * connection of somebody else, or from the VIP) the rule does not hold. The
- * second keeps connections of a withdrawn port on their way where only the
+ * second is there with leases only. The third keeps connections of a
+ * withdrawn port, or of a lease that ended, on their way where only the
  * mark's route brings them to us.
  */
 #ifndef NET_NFT_H
 #define NET_NFT_H
 
+#include <pthread.h>
+
+#include "base/addr.h"
 #include "core/portset.h"
 #include "nl.h"
-
-struct addr;
-struct endpoint;
 
 #define NFT_NAME_MAX 80
 
 struct nft {
+	pthread_mutex_t lock; /* whoever speaks over <nl> holds it */
 	struct nl nl;
 	char name[NFT_NAME_MAX];
 };
@@ -41,12 +45,32 @@ struct nft_steer {
 	const struct endpoint *to;
 };
 
-/* With no port in the set. -EEXIST: the name is in use; -errno. */
+/* Which clients may hold leases; <most> of either family, 0 = no leases. */
+struct nft_leasing {
+	unsigned most;
+	struct addr mask4, mask6;
+};
+
+enum nft_ports { NFT_PORTS_ADMITTED, NFT_PORTS_OTHERS };
+
+/* Nothing in the sets. -EEXIST: the name is in use; -errno. */
 MUST_CHECK int nft_open(struct nft *nft, const char *name, uint32_t mark,
-			unsigned n, const struct nft_steer *steer);
-/* In one transaction: no packet sees anything between. -errno, ERR_MEMORY:
- * all is as it was. */
-MUST_CHECK int nft_set_ports(struct nft *nft, const struct portset *ports);
+			unsigned n, const struct nft_steer *steer,
+			const struct nft_leasing *leasing);
+/* In one transaction: no packet sees anything between. The second set is
+ * there with leases only. -errno, ERR_MEMORY: all is as it was. */
+MUST_CHECK int nft_set_ports(struct nft *nft, enum nft_ports which,
+			     const struct portset *ports);
+/*
+ * Only with leases and for a family that is steered; <client> is masked.
+ * Any thread's, in force on return; what is there already is no error.
+ * ERR_SPACE: no room; -errno.
+ */
+MUST_CHECK int nft_lease(struct nft *nft, const struct addr *client,
+			 uint16_t port);
+/* Any thread's. -ENOENT, after milliseconds: it was no lease; -errno. */
+MUST_CHECK int nft_unlease(struct nft *nft, const struct addr *client,
+			   uint16_t port);
 void nft_close(struct nft *nft);
 
 #endif

@@ -2,7 +2,7 @@
  * nl.h - ask the kernel over netlink and wait for its answer.
  *
  * Layer: net. Source: RFC 3549; libmnl.
- * One struct nl belongs to one thread.
+ * One struct nl belongs to one thread at a time.
  */
 #ifndef NET_NL_H
 #define NET_NL_H

@@ -318,8 +318,9 @@ static inline int listen_on(const char *text, uint16_t port, bool is_dual)
 	return fd;
 }
 
-/* Links of BPF programs to this network namespace. */
-static inline unsigned count_links(const struct stage *stage)
+/* Links of BPF programs to this network namespace; one program of them. */
+static inline unsigned count_programs(const struct stage *stage,
+				      uint32_t *program)
 {
 	struct bpf_link_info info;
 	struct stat st;
@@ -334,12 +335,22 @@ static inline unsigned count_links(const struct stage *stage)
 			continue;
 		len = sizeof(info);
 		memset(&info, 0, sizeof(info));
-		if (!bpf_obj_get_info_by_fd(fd, &info, &len))
-			n += info.type == BPF_LINK_TYPE_NETNS &&
-			     info.netns.netns_ino == (uint32_t)st.st_ino;
+		if (!bpf_obj_get_info_by_fd(fd, &info, &len) &&
+		    info.type == BPF_LINK_TYPE_NETNS &&
+		    info.netns.netns_ino == (uint32_t)st.st_ino) {
+			*program = info.prog_id;
+			n++;
+		}
 		close(fd);
 	}
 	return n;
+}
+
+static inline unsigned count_links(const struct stage *stage)
+{
+	uint32_t program;
+
+	return count_programs(stage, &program);
 }
 
 static inline void read_kernel(char *out, int size)
