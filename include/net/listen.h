@@ -94,6 +94,8 @@ MUST_CHECK int listener_withdraw(struct listener *listener, uint16_t port);
 MUST_CHECK int listener_apply(struct listener *listener,
 			      const struct portset *wanted, unsigned *spared);
 const struct portset *listener_admitted(const struct listener *listener);
+/* Ports that were asked about, and on which somebody else listens. */
+const struct portset *listener_spared(const struct listener *listener);
 const char *listener_way(const struct listener *listener);
 
 /* The way lets the kernel decide leases, and there is room for some. Where

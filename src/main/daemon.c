@@ -54,7 +54,7 @@ static void ask_again(void *ctx, unsigned slot)
 		loop_post(daemon->loop, &daemon->ask_job);
 }
 
-static void run_ask(struct loop_job *job)
+static void do_ask(struct loop_job *job)
 {
 	struct daemon *daemon = list_entry(job, struct daemon, ask_job);
 	uint64_t slots;
@@ -85,7 +85,7 @@ static void ports_changed(void *ctx)
 		loop_post(daemon->loop, &daemon->ports_job);
 }
 
-static void run_ports(struct loop_job *job)
+static void do_ports(struct loop_job *job)
 {
 	struct daemon *daemon = list_entry(job, struct daemon, ports_job);
 
@@ -111,6 +111,8 @@ static void lease_removed(void *ctx, const struct addr *client, uint16_t port)
 static void open_ports(struct daemon *daemon)
 {
 	daemon->has_asked = true;
+	leasing_begin(&daemon->leasing, daemon->listener,
+		      daemon->shared.router.leases, loop_now_ms(daemon->loop));
 	daemon->err = daemon_apply_ports(daemon);
 	if (daemon->err) {
 		say("opening the ports", daemon->err);
@@ -308,9 +310,9 @@ static int make_tables(struct daemon *daemon)
 	daemon->shared.ask_again = ask_again;
 	daemon->shared.ports_changed = ports_changed;
 	daemon->shared.admit_client = admit_client;
-	daemon->ports_job.run = run_ports;
+	daemon->ports_job.run = do_ports;
 	daemon->shared.ctx = daemon;
-	daemon->ask_job.run = run_ask;
+	daemon->ask_job.run = do_ask;
 	return 0;
 }
 

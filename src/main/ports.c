@@ -10,6 +10,8 @@
 
 /* Ports that could not be had, or that somebody else had. */
 #define RETRY_MS 10000
+/* Between looks for virtual ports whose time is over. */
+#define LINGER_MS 60000
 
 static void add_announced(const struct daemon *daemon, struct portset *wanted)
 {
@@ -199,6 +201,9 @@ void daemon_retry_ports(struct daemon *daemon)
 {
 	uint64_t since_ms = loop_now_ms(daemon->loop) - daemon->ports_tried_ms;
 
-	if (daemon->ports_are_stale && since_ms >= RETRY_MS)
+	bool lingers = conf_has_virtual_ports(&daemon->conf->rpc) &&
+		       daemon->has_asked && since_ms >= LINGER_MS;
+
+	if (lingers || (daemon->ports_are_stale && since_ms >= RETRY_MS))
 		(void)!daemon_apply_ports(daemon);
 }

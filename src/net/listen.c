@@ -402,6 +402,11 @@ const struct portset *listener_admitted(const struct listener *listener)
 	return &listener->admitted;
 }
 
+const struct portset *listener_spared(const struct listener *listener)
+{
+	return &listener->spared;
+}
+
 const char *listener_way(const struct listener *listener)
 {
 	return listener->way->name;
