@@ -42,7 +42,7 @@
 struct portmap;
 
 struct portmap_rules {
-	uint16_t first, last; /* what may be given out, both included */
+	uint16_t first, last;	       /* may be given out; 0 < first <= last */
 	const struct portset *exclude; /* but these; borrowed for the call */
 	uint64_t linger_ms;	       /* CONF_NEVER: nothing is given up */
 };
