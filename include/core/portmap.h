@@ -98,7 +98,7 @@ void portmap_each(struct portmap *map,
  * missed from the first update that does not see it announced.
  * ERR_MALFORMED: a port is 0, or the name is empty or none of a server;
  * ERR_EXISTS: the virtual port is taken, or the assignment has another;
- * ERR_MEMORY: there are too many.
+ * ERR_MEMORY.
  */
 MUST_CHECK int portmap_restore(struct portmap *map,
 			       const struct portmap_row *row);
