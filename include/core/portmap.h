@@ -42,7 +42,7 @@
 struct portmap;
 
 struct portmap_rules {
-	uint16_t first, last; /* what may be given out, both included */
+	uint16_t first, last;	       /* may be given out; 0 < first <= last */
 	const struct portset *exclude; /* but these; borrowed for the call */
 	uint64_t linger_ms;	       /* CONF_NEVER: nothing is given up */
 };
@@ -98,7 +98,7 @@ void portmap_each(struct portmap *map,
  * missed from the first update that does not see it announced.
  * ERR_MALFORMED: a port is 0, or the name is empty or none of a server;
  * ERR_EXISTS: the virtual port is taken, or the assignment has another;
- * ERR_MEMORY: there are too many.
+ * ERR_MEMORY.
  */
 MUST_CHECK int portmap_restore(struct portmap *map,
 			       const struct portmap_row *row);

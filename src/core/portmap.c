@@ -173,7 +173,6 @@ static void take_stock(struct portmap *map, const struct announced *announced,
 	stock->last = rules->last;
 	portset_clear(&set);
 	portset_add_range(&set, rules->first, rules->last);
-	portset_remove(&set, 0); /* stands for "none" */
 	portset_subtract(&stock->free, &set, rules->exclude);
 	for (i = 0; i < map->table.n; i++)
 		portset_remove(&stock->free, map->table.sorted[i]->vport);
