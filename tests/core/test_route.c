@@ -51,7 +51,19 @@ static int set_up(void **state)
 	announced = announced_new();
 	if (!announced)
 		return 1;
-	router = (struct router){ &array, &sched, affinity, announced, true };
+	router = (struct router){
+		.array = &array,
+		.sched = &sched,
+		.affinity = affinity,
+		.announced = announced,
+		.leases = leases_new(100, WORLD_TIMEOUT, world_seed, NULL, NULL),
+		.portmap = portmap_new(),
+		.groups = groups_new(100, world_seed),
+		.runs = runs_new(10, world_seed),
+		.admits_any = true,
+	};
+	if (!router.leases || !router.portmap || !router.groups || !router.runs)
+		return 1;
 	announce();
 	return 0;
 }
@@ -60,16 +72,22 @@ static int tear_down(void **state)
 {
 	(void)state;
 	announced_free(announced);
+	leases_free(router.leases);
+	portmap_free(router.portmap);
+	groups_free(router.groups);
+	runs_free(router.runs);
 	world_end();
 	return 0;
 }
+
+static struct route_move left;
 
 static enum reason begin(enum route_kind kind, uint16_t port,
 			 struct route *route)
 {
 	struct addr addr = client(1);
 
-	return route_begin(&router, &addr, kind, port, now_ms, route);
+	return route_begin(&router, &addr, kind, port, 0, now_ms, route, &left);
 }
 
 static void end(struct route *route)
@@ -383,8 +401,8 @@ static void route_silent_made_up_ports_leave_the_servers_alone(void **state)
 		struct addr addr = client(i);
 
 		assert_int_equal(route_begin(&router, &addr, DYNAMIC,
-					     (uint16_t)(7001 + i), now_ms,
-					     &route[i]),
+					     (uint16_t)(7001 + i), 0, now_ms,
+					     &route[i], &left),
 				 NONE);
 	}
 	for (i = 0; i < WORLD_SERVERS; i++) {
@@ -395,7 +413,8 @@ static void route_silent_made_up_ports_leave_the_servers_alone(void **state)
 	}
 	assert_true(array_open(&array, now_ms) == 7);
 	assert_int_equal(
-		route_begin(&router, &honest, FIXED, 135, now_ms, &other),
+		route_begin(&router, &honest, FIXED, 135, 0, now_ms, &other,
+			    &left),
 		NONE);
 	end(&other);
 	assert_nothing_is_held();
@@ -480,7 +499,8 @@ static void route_of_a_full_table_is_table_full(void **state)
 	router.affinity = affinity;
 	route = open_one(FIXED, 135);
 	assert_int_equal(
-		route_begin(&router, &second, FIXED, 135, now_ms, &other),
+		route_begin(&router, &second, FIXED, 135, 0, now_ms, &other,
+			    &left),
 		REASON_TABLE_FULL);
 	end(&route);
 	assert_nothing_is_held();

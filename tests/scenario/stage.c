@@ -107,6 +107,9 @@ void stage_begin(struct stage *stage)
 	conf->rpc.ports = CONF_PORTS_STATIC;
 	conf->rpc.mailbox_port = MAILBOX;
 	conf->rpc.address_book_port = ADDRESS_BOOK;
+	/* Most scenarios relay words, and no RPC. */
+	conf->rpc.any_interface = true;
+	conf->rpc.epm = CONF_EPM_TRACK;
 	conf->affinity.entries = 100;
 	conf->nservers = STAGE_SERVERS;
 	for (i = 0; i < STAGE_SERVERS; i++) {
@@ -131,8 +134,16 @@ void stage_build(struct stage *stage)
 	router->sched = &stage->sched;
 	router->affinity = affinity_new(stage->conf, seed);
 	router->announced = announced_new();
+	router->leases = leases_new(100, stage->conf->rpc.lease_timeout_ms,
+				    seed, NULL, NULL);
+	router->portmap = portmap_new();
+	router->groups = groups_new(100, seed);
+	router->runs = runs_new(10, seed);
 	router->admits_any = stage->conf->rpc.admit == CONF_ADMIT_ANY;
-	if (!router->affinity || !router->announced)
+	router->wants_lease = stage->conf->rpc.admit == CONF_ADMIT_LEASED;
+	router->has_virtual_ports = conf_has_virtual_ports(&stage->conf->rpc);
+	if (!router->affinity || !router->announced || !router->leases ||
+	    !router->portmap || !router->groups || !router->runs)
 		abort();
 }
 
@@ -148,6 +159,10 @@ void stage_end(struct stage *stage)
 	}
 	affinity_free(stage->router.affinity);
 	announced_free(stage->router.announced);
+	leases_free(stage->router.leases);
+	portmap_free(stage->router.portmap);
+	groups_free(stage->router.groups);
+	runs_free(stage->router.runs);
 	conf_drop(stage->conf);
 	loop_free(stage->loop);
 	assert(stage_next_descriptor() == first_fd); /* nothing leaked */
