@@ -142,8 +142,8 @@ struct conf_rpc {
 	uint16_t range_first, range_last;
 	uint16_t virtual_first, virtual_last; /* the range, unless given */
 	bool has_virtual;		      /* they were given */
-	uint16_t mailbox_port;	    /* static; 0 = not given */
-	uint16_t address_book_port; /* static; 0 = not given */
+	uint16_t mailbox_port;		      /* static; 0 = not given */
+	uint16_t address_book_port;	      /* static; 0 = not given */
 	struct portset exclude;
 	enum conf_intercept intercept;
 	enum conf_epm epm;

@@ -36,7 +36,7 @@ struct relay_pipe;
 struct relay_pool {
 	struct loop *loop; /* borrowed */
 	uint8_t *scratch;
-	size_t held_back; /* octets, of all relays */
+	size_t held_back;	 /* octets, of all relays */
 	struct relay_pipe *pipe; /* pipes not in use */
 	unsigned npipes;	 /* made, in use or not */
 	unsigned most_pipes;

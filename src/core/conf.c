@@ -94,12 +94,12 @@ int conf_find_server(const struct conf *conf, const char *name)
  * another number on the VIP only where room was given for that. */
 bool conf_has_virtual_ports(const struct conf_rpc *rpc)
 {
-	bool is_written = rpc->epm == CONF_EPM_REWRITE ||
-			  rpc->epm == CONF_EPM_ANSWER;
+	bool is_written =
+		rpc->epm == CONF_EPM_REWRITE || rpc->epm == CONF_EPM_ANSWER;
 
-	return is_written && (rpc->ports == CONF_PORTS_DYNAMIC ||
-			      (rpc->ports == CONF_PORTS_STATIC &&
-			       rpc->has_virtual));
+	return is_written &&
+	       (rpc->ports == CONF_PORTS_DYNAMIC ||
+		(rpc->ports == CONF_PORTS_STATIC && rpc->has_virtual));
 }
 
 bool conf_takes(const struct conf_rpc *rpc, const struct syntax *interface)

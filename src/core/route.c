@@ -105,8 +105,8 @@ static uint16_t port_of(struct router *router, const struct route_port *meant,
 	bool is_own = meant->owners & server_bit(server);
 	uint16_t now;
 
-	if (is_own && announced_servers(router->announced, at->port) &
-			      server_bit(server))
+	if (is_own &&
+	    announced_servers(router->announced, at->port) & server_bit(server))
 		return at->port;
 	now = announced_port_of(router->announced, &at->interface,
 				server->slot);

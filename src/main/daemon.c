@@ -21,12 +21,12 @@
 #include "main/privilege.h"
 #include "wire/epm.h"
 
-#define SWEEP_MS    1000 /* between looks for what timed out */
-#define SWEEP_MOST  10000
-#define SWEEP_LOOKS 50000 /* for bindings to servers that leave */
-#define CONTROL	    0	  /* whose log is whose: the control thread */
-#define PIPE_PAGES  64	  /* of a relay's pipe */
-#define LEASES_A_CLIENT 4 /* on the average */
+#define SWEEP_MS	1000 /* between looks for what timed out */
+#define SWEEP_MOST	10000
+#define SWEEP_LOOKS	50000 /* for bindings to servers that leave */
+#define CONTROL		0     /* whose log is whose: the control thread */
+#define PIPE_PAGES	64    /* of a relay's pipe */
+#define LEASES_A_CLIENT 4     /* on the average */
 #define KERNEL_LEASES	1000000
 #define RUNS_MOST	65536 /* shared addresses with a run under way */
 
@@ -263,9 +263,9 @@ static int make_mapper_tables(struct daemon *daemon,
 	struct router *router = &daemon->shared.router;
 	const struct conf *conf = daemon->conf;
 
-	router->leases = leases_new(most_leases(conf),
-				    conf->rpc.lease_timeout_ms, seed,
-				    lease_removed, daemon);
+	router->leases =
+		leases_new(most_leases(conf), conf->rpc.lease_timeout_ms, seed,
+			   lease_removed, daemon);
 	router->portmap = portmap_new();
 	router->groups = groups_new(conf->affinity.entries, seed);
 	router->runs = runs_new(RUNS_MOST, seed);

@@ -14,7 +14,7 @@
 #include "net/listen.h"
 
 struct leasing {
-	pthread_rwlock_t lock;	   /* of <listener>; nothing is locked under it */
+	pthread_rwlock_t lock; /* of <listener>; nothing is locked under it */
 	struct listener *listener; /* NULL: the kernel keeps none */
 	struct leases *leases;	   /* borrowed */
 };

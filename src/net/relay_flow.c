@@ -244,8 +244,7 @@ static enum reason copy(struct relay *relay, struct relay_side *from,
 {
 	uint8_t *scratch = relay->pool->scratch;
 	size_t held = held_back(from);
-	ssize_t n =
-		receive_now(from->io.fd, scratch + held, RELAY_SCRATCH_LEN);
+	ssize_t n = receive_now(from->io.fd, scratch + held, RELAY_SCRATCH_LEN);
 	enum reason why = note_read(relay, from, n, RELAY_SCRATCH_LEN);
 
 	if (why || n <= 0)

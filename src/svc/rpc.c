@@ -241,9 +241,8 @@ static void serve(struct rpc_conn *conn, uint16_t port)
 
 	conn->route.dialled = port;
 	conn->route.kind = kind_of(&svc->conf->rpc, port);
-	if (svc->is_stopping &&
-	    !affinity_is_bound(affinity, &conn->client.addr,
-			       loop_now_ms(svc->loop)))
+	if (svc->is_stopping && !affinity_is_bound(affinity, &conn->client.addr,
+						   loop_now_ms(svc->loop)))
 		rpc_refuse(conn, NULL, REASON_STOPPING);
 	else if (is_to_be_asked(conn))
 		rpc_ask(conn);

@@ -28,8 +28,8 @@ static void end(struct rpc_conn *conn, enum reason reason)
 static bool consume(struct rpc_conn *conn, size_t len)
 {
 	struct relay_side *side = &conn->relay.side[RELAY_CLIENT];
-	ssize_t n = recv(side->io.fd, conn->svc->relays.scratch, len,
-			 MSG_DONTWAIT);
+	ssize_t n =
+		recv(side->io.fd, conn->svc->relays.scratch, len, MSG_DONTWAIT);
 
 	side->octets += n > 0 ? (uint64_t)n : 0;
 	return n == (ssize_t)len;
@@ -51,8 +51,8 @@ static enum reason answer_one(struct rpc_conn *conn, bool *is_dry)
 	struct svc_rpc *svc = conn->svc;
 	uint8_t *room = svc->relays.scratch;
 	struct builder out = builder_over(svc->room->answer, RPC_ROOM, true);
-	ssize_t n = recv(conn->client_fd, room, PDU_MAX,
-			 MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n =
+		recv(conn->client_fd, room, PDU_MAX, MSG_PEEK | MSG_DONTWAIT);
 	enum reason reason;
 	struct pdu pdu;
 	int whole;

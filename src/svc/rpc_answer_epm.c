@@ -17,7 +17,7 @@
 #include "wire/iface.h"
 
 #define ANSWER_STUB_MAX 4256 /* fits every client's fragments: 4280 octets */
-#define HANDLE_MARK 0x6d617062u /* "mapb": a handle of ours */
+#define HANDLE_MARK	0x6d617062u /* "mapb": a handle of ours */
 
 /* The bits that a client offers to negotiate at bind time are in the rest of
  * such a transfer syntax: 6cb71c2c-9812-4540-…, version 1.0. */
@@ -41,9 +41,8 @@ static struct pdu_answer answer_context(const struct pdu_context *context)
 		if (syntax_equal(&context->transfer[i], &syntax_ndr))
 			return (struct pdu_answer){ .transfer = syntax_ndr };
 		if (is_feature_syntax(&context->transfer[i]))
-			return (struct pdu_answer){
-				.result = PDU_NEGOTIATE_ACK
-			};
+			return (struct pdu_answer){ .result =
+							    PDU_NEGOTIATE_ACK };
 	}
 	return answer;
 }
@@ -124,9 +123,8 @@ static unsigned list_announced(struct rpc_conn *conn)
 {
 	struct svc_rpc *svc = conn->svc;
 
-	return announced_copy(svc->shared->router.announced,
-			      conn->server->slot, svc->room->announced,
-			      ANNOUNCED_MAX);
+	return announced_copy(svc->shared->router.announced, conn->server->slot,
+			      svc->room->announced, ANNOUNCED_MAX);
 }
 
 static bool is_asked(const struct announcement *one, const struct tower *asked)
@@ -236,8 +234,8 @@ static enum reason answer_lookup(struct rpc_conn *conn, struct bytes stub,
 			continue;
 		put_tower(conn, &towers, one, port);
 		svc->room->entry[reply.nentries++] = (struct epm_entry){
-			.tower = bytes_of(towers.at + start,
-					  towers.len - start),
+			.tower =
+				bytes_of(towers.at + start, towers.len - start),
 		};
 	}
 	if (i < n)
@@ -299,8 +297,8 @@ static enum reason answer_request(struct rpc_conn *conn, const struct pdu *pdu,
 				  struct builder *out)
 {
 	struct ndr form = { .little = pdu->little };
-	struct builder stub = builder_over(conn->svc->room->anew, RPC_ROOM,
-					   out->little);
+	struct builder stub =
+		builder_over(conn->svc->room->anew, RPC_ROOM, out->little);
 	struct pdu_request request;
 	enum reason reason;
 

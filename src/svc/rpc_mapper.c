@@ -76,8 +76,8 @@ void rpc_mapper_accepted(struct rpc_mapper *mapper,
 		if (!now)
 			return;
 		*now = mapper->offered[i];
-		now->is_64 = syntax_equal(&ack->result[i].transfer,
-					  &syntax_ndr64);
+		now->is_64 =
+			syntax_equal(&ack->result[i].transfer, &syntax_ndr64);
 	}
 	mapper->noffered = 0;
 }
@@ -259,9 +259,9 @@ static size_t judge(struct rpc_conn *conn, struct mapper_answer *answer,
 	enum mapper_verdict verdict;
 
 	/* The first that could be judged, and the last that waits. */
-	answer->is_last_look = mapper->waits_until_ms &&
-			       loop_now_ms(conn->svc->loop) >=
-				       mapper->waits_until_ms;
+	answer->is_last_look =
+		mapper->waits_until_ms &&
+		loop_now_ms(conn->svc->loop) >= mapper->waits_until_ms;
 	verdict = rpc_mapper_judge(conn, answer);
 	if (verdict == MAPPER_WAIT && wait_for_ports(conn))
 		return 0;

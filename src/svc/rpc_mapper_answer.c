@@ -193,9 +193,8 @@ static enum mapper_verdict not_registered(struct judge *judge)
 	struct mapper_answer *answer = judge->answer;
 	uint8_t room[128];
 	struct builder stub = builder_over(room, sizeof(room), true);
-	static const struct epm_map_reply none = {
-		.status = EPM_NOT_REGISTERED
-	};
+	static const struct epm_map_reply none = { .status =
+							   EPM_NOT_REGISTERED };
 
 	if (answer->is_64)
 		epm_map_none_write64(&stub, answer->max, EPM_NOT_REGISTERED);
@@ -241,8 +240,8 @@ static bool fill_in(struct judge *judge, struct epm_entry *entry)
 	struct announcement *list = svc->room->announced;
 	unsigned n = announced_copy(router->announced, conn->server->slot, list,
 				    ANNOUNCED_MAX);
-	struct builder tower = builder_over(svc->room->tower,
-					    sizeof(svc->room->tower), true);
+	struct builder tower =
+		builder_over(svc->room->tower, sizeof(svc->room->tower), true);
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
@@ -304,9 +303,9 @@ static enum mapper_verdict judge_lookup(struct judge *judge, struct ndr form)
 	struct epm_entry *entry = svc->room->entry;
 	struct epm_lookup_reply reply;
 	uint32_t i, nleft = 0;
-	int err = epm_lookup_reply_read(bytes_of(answer->stub,
-						 answer->stub_len),
-					form, entry, EPM_ENTRIES_MAX, &reply);
+	int err =
+		epm_lookup_reply_read(bytes_of(answer->stub, answer->stub_len),
+				      form, entry, EPM_ENTRIES_MAX, &reply);
 
 	if (err) {
 		rpc_log_answer_unread(judge->conn, err);
@@ -348,8 +347,7 @@ static void lease_everything(struct rpc_conn *conn)
 enum mapper_verdict rpc_mapper_judge(struct rpc_conn *conn,
 				     struct mapper_answer *answer)
 {
-	struct ndr form = { .little = answer->little,
-			    .is_64 = answer->is_64 };
+	struct ndr form = { .little = answer->little, .is_64 = answer->is_64 };
 	bool has_virtual = conn->svc->shared->router.has_virtual_ports;
 	struct judge judge = {
 		.conn = conn,

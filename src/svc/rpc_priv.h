@@ -10,15 +10,15 @@
 #include "core/route.h"
 #include "net/dial.h"
 #include "net/relay.h"
-#include "svc/rpc.h"
 #include "rpc_watch.h"
+#include "svc/rpc.h"
 #include "wire/epm.h"
 
 /* Most connections are look-ups that end at once. Those that stay are
  * settled, and pay for what only they need: keep-alive probes. */
 enum rpc_state {
 	RPC_ACCEPTED,
-	RPC_ASKED, /* what it says first will choose its server */
+	RPC_ASKED,    /* what it says first will choose its server */
 	RPC_ANSWERED, /* by us, in its server's name */
 	RPC_CONNECTING,
 	RPC_WAITING, /* to look again whether the client may move */
@@ -60,8 +60,8 @@ struct rpc_conn {
 	struct svc_rpc *svc;
 	struct relay relay;
 	union {
-		struct dial dial;	/* until the server is reached */
-		struct rpc_watch watch; /* from then on */
+		struct dial dial;	 /* until the server is reached */
+		struct rpc_watch watch;	 /* from then on */
 		uint32_t answered_group; /* RPC_ANSWERED: the client's */
 	};
 	struct route route;

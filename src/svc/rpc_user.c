@@ -37,8 +37,8 @@ static void write_name(const struct ntlm_names *names, char room[NAME_MAX])
  * tell the name from it. */
 static void write_hash(const struct svc_rpc *svc, char room[NAME_MAX])
 {
-	uint64_t hash = hash_sip(svc->shared->user_seed,
-				 bytes_of(room, strlen(room)));
+	uint64_t hash =
+		hash_sip(svc->shared->user_seed, bytes_of(room, strlen(room)));
 
 	snprintf(room, NAME_MAX, "%016" PRIx64, hash);
 }

@@ -39,8 +39,8 @@ static size_t pass_blindly(const struct sight *sight)
 
 const struct rpc_watch *rpc_watch_of(const struct rpc_conn *conn)
 {
-	bool is_relayed = conn->state == RPC_YOUNG ||
-			  conn->state == RPC_SETTLED;
+	bool is_relayed =
+		conn->state == RPC_YOUNG || conn->state == RPC_SETTLED;
 
 	return is_relayed ? &conn->watch : NULL;
 }
@@ -143,9 +143,8 @@ static void learn_group(struct rpc_conn *conn, uint32_t id)
 
 	if (conn->watch.group || !id)
 		return;
-	conn->watch.group =
-		group_learn(router->groups, &conn->route.name, id,
-			    conn->server->slot, conn->route.port);
+	conn->watch.group = group_learn(router->groups, &conn->route.name, id,
+					conn->server->slot, conn->route.port);
 }
 
 static void take_bind_ack(const struct sight *sight, const struct pdu *pdu)
@@ -277,8 +276,8 @@ void rpc_watch_begin(struct rpc_conn *conn)
 {
 	const struct conf_rpc *rpc = &conn->svc->conf->rpc;
 	struct relay_side *side = conn->relay.side;
-	bool reads_mapper = conn->route.kind == ROUTE_MAPPER &&
-			    rpc->epm != CONF_EPM_PASS;
+	bool reads_mapper =
+		conn->route.kind == ROUTE_MAPPER && rpc->epm != CONF_EPM_PASS;
 
 	conn->watch = (struct rpc_watch){ 0 };
 	if (reads_mapper)

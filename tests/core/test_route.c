@@ -56,7 +56,8 @@ static int set_up(void **state)
 		.sched = &sched,
 		.affinity = affinity,
 		.announced = announced,
-		.leases = leases_new(100, WORLD_TIMEOUT, world_seed, NULL, NULL),
+		.leases =
+			leases_new(100, WORLD_TIMEOUT, world_seed, NULL, NULL),
 		.portmap = portmap_new(),
 		.groups = groups_new(100, world_seed),
 		.runs = runs_new(10, world_seed),
@@ -412,10 +413,9 @@ static void route_silent_made_up_ports_leave_the_servers_alone(void **state)
 		end(&route[i]);
 	}
 	assert_true(array_open(&array, now_ms) == 7);
-	assert_int_equal(
-		route_begin(&router, &honest, FIXED, 135, 0, now_ms, &other,
-			    &left),
-		NONE);
+	assert_int_equal(route_begin(&router, &honest, FIXED, 135, 0, now_ms,
+				     &other, &left),
+			 NONE);
 	end(&other);
 	assert_nothing_is_held();
 }
@@ -498,10 +498,9 @@ static void route_of_a_full_table_is_table_full(void **state)
 	world_start(CONF_METHOD_ROUND_ROBIN);
 	router.affinity = affinity;
 	route = open_one(FIXED, 135);
-	assert_int_equal(
-		route_begin(&router, &second, FIXED, 135, 0, now_ms, &other,
-			    &left),
-		REASON_TABLE_FULL);
+	assert_int_equal(route_begin(&router, &second, FIXED, 135, 0, now_ms,
+				     &other, &left),
+			 REASON_TABLE_FULL);
 	end(&route);
 	assert_nothing_is_held();
 }

@@ -388,6 +388,7 @@ static void probe_keeps_to_the_interfaces_that_are_wanted(void **state)
 
 	(void)state;
 	prepare(&play, 1);
+	play.stage.conf->rpc.any_interface = false;
 	play.stage.conf->rpc.ninterfaces = 2;
 	play.stage.conf->rpc.interface[0] = iface_nspi.syntax;
 	play.stage.conf->rpc.interface[1] = newer.syntax;

@@ -1511,8 +1511,8 @@ static void rpc_copes_with_each_allocation_refused(void **state)
 	(void)state;
 	stage_begin(&stage);
 	stage_build(&stage);
-	/* The service, its pool (twice), scratch memory, a listener. */
-	assert_int_equal(alloc_each_fails(&stage, try_to_make_a_service), 5);
+	/* The service, its pool (twice), room, scratch memory, a listener. */
+	assert_int_equal(alloc_each_fails(&stage, try_to_make_a_service), 6);
 	stage_end(&stage);
 }
 
