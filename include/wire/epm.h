@@ -12,7 +12,8 @@
  * A tower that a reader gives is borrowed from the stub: tower.at - stub.at is
  * where it stands, and port and address can be changed there without anything
  * else moving (tower_patch()). Pointers are full ones: two that have the same
- * referent are one tower, which then is given twice, as the same octets.
+ * referent are one tower, which then is given twice, as the same octets: who
+ * patches must not translate the port of the second one again.
  */
 #ifndef WIRE_EPM_H
 #define WIRE_EPM_H

@@ -262,6 +262,7 @@ static void what_is_no_utf16_becomes_a_question_mark(void **state)
 	assert_text("00dc 4100", true, "?A");
 	assert_text("ffdb ffdb ffdf", true, "?\U0010ffff");
 	assert_text("00dc 00d8", true, "??");
+	assert_text("00dc 00dc", true, "??");
 	assert_text("00d8 ff", true, "??");
 	assert_text("4100 42", true, "A?");
 }

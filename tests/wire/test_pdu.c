@@ -578,7 +578,7 @@ static void each_pdu_says_its_own_auth_level(void **state)
 	struct vector room;
 	struct pdu pdu = read_vector("03_epm_map_req_emsmdb_tcp.bin", &room);
 	struct bytes in;
-	uint8_t level;
+	unsigned level;
 
 	(void)state;
 	assert_int_equal(pdu.auth.len, 0);
@@ -588,7 +588,7 @@ static void each_pdu_says_its_own_auth_level(void **state)
 			"0a 00 05 00 4d010000 01020304",
 			&room);
 	for (level = PDU_AUTH_NONE; level <= PDU_AUTH_PRIVACY; level++) {
-		room.octet[33] = level;
+		room.octet[33] = (uint8_t)level;
 		pdu = read_octets(in);
 		assert_int_equal(pdu.auth_level, level);
 		assert_int_equal(pdu.auth_type, 10);
