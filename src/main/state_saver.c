@@ -18,11 +18,12 @@ struct state_saver {
 	pthread_t thread;
 	_Atomic int err;      /* of the last write */
 	pthread_mutex_t lock; /* of all below; never held during a write */
-	pthread_cond_t changed;
+	pthread_cond_t
+		changed; /* one waits: the thread, at the end the other */
 	struct state_image next; /* <at> NULL: there is none */
 	bool is_stopping;
 	bool is_done;
-	bool is_abandoned; /* whoever is done last frees */
+	bool is_abandoned; /* nobody joins the thread: it frees */
 };
 
 static void release(struct state_saver *saver)
@@ -61,6 +62,7 @@ static void *run(void *ctx)
 	}
 	pthread_mutex_lock(&saver->lock);
 	saver->is_done = true;
+	pthread_cond_signal(&saver->changed);
 	is_abandoned = saver->is_abandoned;
 	pthread_mutex_unlock(&saver->lock);
 	if (is_abandoned)
@@ -131,38 +133,37 @@ static struct timespec moment_in(unsigned ms)
 	return at;
 }
 
-/* A thread that a disk holds up is left to itself. False: it came to its end
- * in this very moment. */
-static bool abandon(struct state_saver *saver)
+/* True: the thread is at its end. Else a disk holds it up, and it is left to
+ * itself and frees what it uses. */
+static bool wait_for_end(struct state_saver *saver, unsigned patience_ms)
 {
-	bool is_late;
+	struct timespec until = moment_in(patience_ms);
+	bool is_done;
+	int err = 0;
 
 	pthread_mutex_lock(&saver->lock);
-	is_late = !saver->is_done;
-	saver->is_abandoned = is_late;
-	if (is_late)
+	saver->is_stopping = true;
+	pthread_cond_signal(&saver->changed);
+	while (!saver->is_done && !err)
+		err = pthread_cond_clockwait(&saver->changed, &saver->lock,
+					     CLOCK_MONOTONIC, &until);
+	is_done = saver->is_done;
+	saver->is_abandoned = !is_done;
+	if (!is_done)
 		pthread_detach(saver->thread);
 	pthread_mutex_unlock(&saver->lock);
-	return is_late;
+	return is_done;
 }
 
 int state_saver_free(struct state_saver *saver, unsigned patience_ms)
 {
-	struct timespec until = moment_in(patience_ms);
 	int err;
 
 	if (!saver)
 		return 0;
-	pthread_mutex_lock(&saver->lock);
-	saver->is_stopping = true;
-	pthread_cond_signal(&saver->changed);
-	pthread_mutex_unlock(&saver->lock);
-	if (pthread_clockjoin_np(saver->thread, NULL, CLOCK_MONOTONIC,
-				 &until)) {
-		if (abandon(saver))
-			return ERR_TIMEOUT;
-		pthread_join(saver->thread, NULL);
-	}
+	if (!wait_for_end(saver, patience_ms))
+		return ERR_TIMEOUT;
+	pthread_join(saver->thread, NULL);
 	err = saver->err;
 	release(saver);
 	return err;
