@@ -16,9 +16,10 @@
 #define SLOTS		512
 #define INTERFACE_SLOTS 8192
 
-_Static_assert(SLOTS > STATE_SERVERS_MAX && SLOTS > STATE_SOURCES_MAX &&
-		       INTERFACE_SLOTS > STATE_INTERFACES_MAX,
-	       "a search for what is not there ends at a free slot");
+/* A search for what is not there ends at a free slot. */
+_Static_assert(SLOTS > STATE_SERVERS_MAX, "names of servers");
+_Static_assert(SLOTS > STATE_SOURCES_MAX, "sources");
+_Static_assert(INTERFACE_SLOTS > STATE_INTERFACES_MAX, "interfaces");
 
 /* Entries of <size> octets, each once. A slot holds the index of an entry
  * plus 1, or 0. */

@@ -268,6 +268,41 @@ static void affinity_reservation_keeps_its_server_through_reloads(void **s)
 	assert_counts(affinity_count(affinity));
 }
 
+static void look_at_one(void *ctx, const struct affinity_entry *entry)
+{
+	unsigned *times = ctx;
+
+	bad += entry->server < array.server ||
+	       entry->server >= array.server + WORLD_SERVERS;
+	bad += entry->key.octet[3] >= CLIENTS;
+	bad += entry->idle_ms != 0;
+	times[entry->key.octet[3] % CLIENTS]++;
+}
+
+/* The bindings end with each connection's failures and are made anew. */
+static void look_at_all(void)
+{
+	unsigned i, c, times[CLIENTS], seen = 0;
+
+	for (i = 0; i < 2000; i++) {
+		memset(times, 0, sizeof(times));
+		affinity_each(affinity, now_ms, look_at_one, times);
+		for (c = 0; c < CLIENTS; c++) {
+			bad += times[c] > 1;
+			seen += times[c];
+		}
+		is_down[i % WORLD_SERVERS] = i % 5 == 0;
+	}
+	bad += seen < CLIENTS;
+}
+
+static void affinity_tells_its_bindings_while_they_change(void **state)
+{
+	(void)state;
+	run_workers(open_and_close, look_at_all);
+	assert_counts(affinity_count(affinity));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -277,6 +312,7 @@ int main(void)
 		TEST(affinity_parallel_failures_move_once),
 		TEST(affinity_client_is_never_split_while_servers_fail),
 		TEST(affinity_reservation_keeps_its_server_through_reloads),
+		TEST(affinity_tells_its_bindings_while_they_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
