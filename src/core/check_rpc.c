@@ -65,6 +65,73 @@ static void check_dynamic(const struct rules *rules)
 			     "start it at 1024; 135 is always served");
 }
 
+/* A port that each client is told of, and what that needs. */
+static void check_leased(const struct rules *rules)
+{
+	const struct conf_rpc *rpc = &rules->conf->rpc;
+
+	if (rpc->admit != CONF_ADMIT_LEASED)
+		return;
+	if (rpc->epm == CONF_EPM_PASS)
+		finding_mend(
+			rule_broken(rules, FINDING_ERROR,
+				    "leased-without-answers",
+				    WHERE("rpc", "admit"),
+				    "with epm = pass no answer is read, so "
+				    "nobody is ever told of a port"),
+			"write epm = rewrite, or admit = announced");
+	if (rpc->intercept == CONF_INTERCEPT_SOCKETS)
+		finding_mend(rule_broken(rules, FINDING_WARNING,
+					 "leased-by-sockets",
+					 WHERE("rpc", "admit"),
+					 "with intercept = sockets a client "
+					 "without a lease is accepted and then "
+					 "reset: a scan sees the ports open"),
+			     "write intercept = auto");
+}
+
+static void check_virtual(const struct rules *rules)
+{
+	const struct conf_rpc *rpc = &rules->conf->rpc;
+	struct portset range, left;
+
+	if (!rpc->has_virtual)
+		return;
+	if (!conf_has_virtual_ports(rpc)) {
+		finding_mend(rule_broken(rules, FINDING_WARNING,
+					 "virtual-ports-unused",
+					 WHERE("rpc", "virtual-ports"),
+					 "only epm = rewrite and answer hand "
+					 "out virtual ports"),
+			     "take the line out, or write epm = rewrite");
+		return;
+	}
+	portset_clear(&range);
+	portset_add_range(&range, rpc->virtual_first, rpc->virtual_last);
+	portset_subtract(&left, &range, &rpc->exclude);
+	if (!portset_count(&left))
+		finding_mend(rule_broken(rules, FINDING_ERROR,
+					 "virtual-ports-excluded",
+					 WHERE("rpc", "virtual-ports"),
+					 "exclude takes out all of them"),
+			     "take out less");
+}
+
+static void check_shared(const struct rules *rules)
+{
+	const struct conf *conf = rules->conf;
+
+	if (!conf->affinity.nshared || conf_has_virtual_ports(&conf->rpc))
+		return;
+	finding_mend(rule_broken(rules, FINDING_WARNING,
+				 "shared-without-virtual-ports",
+				 WHERE("affinity", "shared-addresses"),
+				 "without virtual ports all clients of a "
+				 "shared address get one server"),
+		     "write epm = rewrite; with static ports give "
+		     "virtual-ports as well");
+}
+
 void check_rpc(const struct rules *rules)
 {
 	const struct conf_rpc *rpc = &rules->conf->rpc;
@@ -82,4 +149,7 @@ void check_rpc(const struct rules *rules)
 		check_static(rules);
 	else
 		check_dynamic(rules);
+	check_leased(rules);
+	check_virtual(rules);
+	check_shared(rules);
 }

@@ -77,8 +77,8 @@ static const struct conf_word word_level[] = {
 
 static const struct conf_word word_users[] = {
 	{ "no", CONF_USERS_NO, false },
-	{ "hash", CONF_USERS_HASH, LATER },
-	{ "yes", CONF_USERS_YES, LATER },
+	{ "hash", CONF_USERS_HASH, false },
+	{ "yes", CONF_USERS_YES, false },
 	LAST_WORD,
 };
 
@@ -123,7 +123,7 @@ static const struct conf_setting affinity[] = {
 	KEY("timeout", "2h", duration, affinity, timeout_ms,
 	    FROM_TO(1000, YEAR_MS)),
 	KEY("shared-addresses", NULL, prefixes, affinity, shared,
-	    COUNT(affinity, nshared), .most = CONF_SHARED_MAX, LATER),
+	    COUNT(affinity, nshared), .most = CONF_SHARED_MAX),
 	KEY("entries", "1000000", count, affinity, entries,
 	    FROM_TO(64, 100000000)),
 };
@@ -144,15 +144,15 @@ static const struct conf_word word_intercept[] = {
 };
 
 static const struct conf_word word_epm[] = {
-	{ "rewrite", CONF_EPM_REWRITE, LATER },
+	{ "rewrite", CONF_EPM_REWRITE, false },
 	{ "track", CONF_EPM_TRACK, false },
-	{ "answer", CONF_EPM_ANSWER, LATER },
+	{ "answer", CONF_EPM_ANSWER, false },
 	{ "pass", CONF_EPM_PASS, false },
 	LAST_WORD,
 };
 
 static const struct conf_word word_admit[] = {
-	{ "leased", CONF_ADMIT_LEASED, LATER },
+	{ "leased", CONF_ADMIT_LEASED, false },
 	{ "announced", CONF_ADMIT_ANNOUNCED, false },
 	{ "any", CONF_ADMIT_ANY, false },
 	LAST_WORD,
@@ -163,7 +163,7 @@ static const struct conf_setting rpc[] = {
 	KEY("range", "1024-65535", range, rpc, range_first,
 	    COUNT(rpc, range_last), .least = 1),
 	KEY("virtual-ports", NULL, range, rpc, virtual_first,
-	    COUNT(rpc, virtual_last), .least = 1, .as = "range", LATER),
+	    COUNT(rpc, virtual_last), .least = 1, .as = "range"),
 	KEY("mailbox-port", NULL, port, rpc, mailbox_port, .least = 1024),
 	KEY("address-book-port", NULL, port, rpc, address_book_port,
 	    .least = 1024),
@@ -172,7 +172,7 @@ static const struct conf_setting rpc[] = {
 	KEY("epm", "rewrite", enum, rpc, epm, WORDS(epm)),
 	KEY("admit", "announced", enum, rpc, admit, WORDS(admit)),
 	KEY("lease-timeout", "24h", duration, rpc, lease_timeout_ms,
-	    FROM_TO(1000, YEAR_MS), LATER),
+	    FROM_TO(1000, YEAR_MS)),
 	KEY("interfaces", "emsmdb, async-emsmdb, nspi, rfr", interfaces, rpc,
 	    interface, WORDS(any)),
 	KEY("idle-timeout", "none", duration, rpc, idle_timeout_ms,

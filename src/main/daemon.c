@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "main/daemon.h"
 #include "main/host.h"
 #include "main/privilege.h"
+#include "main/state_file.h"
 #include "wire/epm.h"
 
 #define SWEEP_MS	1000 /* between looks for what timed out */
@@ -132,8 +132,12 @@ static void open_ports(struct daemon *daemon)
 /* 135 opens only when the ports that it will name are known. */
 static bool waits_for_answers(const struct conf *conf)
 {
-	return conf->rpc.ports == CONF_PORTS_DYNAMIC &&
-	       conf->rpc.admit != CONF_ADMIT_ANY;
+	if (conf->rpc.ports == CONF_PORTS_OFF)
+		return false;
+	return conf_has_virtual_ports(&conf->rpc) ||
+	       conf->rpc.epm == CONF_EPM_ANSWER ||
+	       (conf->rpc.ports == CONF_PORTS_DYNAMIC &&
+		conf->rpc.admit != CONF_ADMIT_ANY);
 }
 
 static void first_round(void *ctx)
@@ -413,19 +417,6 @@ static int start_threads(struct daemon *daemon)
 	return err;
 }
 
-/* The folder that a file is to be in, made if only it is missing. */
-static void make_folder(const char *file)
-{
-	char *folder = strdup(file);
-	char *slash = folder ? strrchr(folder, '/') : NULL;
-
-	if (slash && slash != folder) {
-		*slash = '\0';
-		(void)!mkdir(folder, 0750);
-	}
-	free(folder);
-}
-
 /* No two balancers for one state file (the listener holds the VIPs). One
  * that cannot be had is no reason not to serve. */
 static int hold_state_file(struct daemon *daemon)
@@ -435,7 +426,8 @@ static int hold_state_file(struct daemon *daemon)
 
 	if (!file)
 		return 0;
-	make_folder(file);
+	/* What it cannot make, or for whom, the lock will find missing. */
+	(void)!state_file_make_folder(file, daemon->conf->balancer.user);
 	err = instance_hold(daemon->log, 0, NULL, file, &daemon->instance);
 	if (!err || err == ERR_BUSY)
 		return err;
@@ -472,6 +464,7 @@ static int start(struct daemon *daemon)
 	err = make_tables(daemon);
 	if (err)
 		goto out;
+	daemon_restore(daemon);
 	step = "workers";
 	err = make_workers(daemon);
 	if (err)
@@ -490,6 +483,7 @@ static int start(struct daemon *daemon)
 	err = start_threads(daemon);
 	if (err)
 		goto out;
+	daemon_begin_saving(daemon);
 	step = "asking the servers";
 	err = make_prober(daemon);
 out:
@@ -504,6 +498,7 @@ static void release(struct daemon *daemon)
 	unsigned i;
 
 	prober_free(daemon->prober);
+	daemon_end_saving(daemon);
 	/* Nobody comes any more, then who is here goes. */
 	if (daemon->listener) {
 		leasing_end(&daemon->leasing);

@@ -19,6 +19,15 @@
 #include "net/loop.h"
 #include "svc/probe.h"
 
+struct state_saver;
+
+/* The state file, as it is written. */
+struct saving {
+	struct state_saver *saver; /* NULL: there is no file */
+	struct loop_timer timer;
+	int told_err; /* what the log last said of it */
+};
+
 /* Everything here belongs to the control thread, but for <shared>, which the
  * workers read, and <ask>, which they set. */
 struct daemon {
@@ -39,6 +48,7 @@ struct daemon {
 	struct loop_signal term, interrupt, hangup;
 	struct loop_timer sweep;
 	struct leasing leasing;
+	struct saving saving;
 	/* Ports that somebody else listens on: no virtual port is one. */
 	struct portset foreign;
 	unsigned without_virtual; /* announced, and the range was exhausted */
@@ -60,6 +70,12 @@ struct daemon {
  * failed is logged, and tried again by daemon_retry_ports(). */
 MUST_CHECK int daemon_apply_ports(struct daemon *daemon);
 void daemon_retry_ports(struct daemon *daemon);
+/* state.c: take over what an earlier process knew, before workers start. */
+void daemon_restore(struct daemon *daemon);
+/* state.c: write it from time to time from now on, as the user that we are. */
+void daemon_begin_saving(struct daemon *daemon);
+/* state.c: write it once more, for good. */
+void daemon_end_saving(struct daemon *daemon);
 /* ports.c: what the rules of the virtual ports are now. */
 struct portmap_rules daemon_portmap_rules(const struct daemon *daemon,
 					  const struct portset *exclude);

@@ -96,12 +96,51 @@ void rpc_log_left(const struct rpc_conn *conn, uint64_t now_ms)
 	    log_number("ms", now_ms - conn->opened_ms));
 }
 
+/* What is said once in the life of a balancer. */
+enum once { ONCE_DCOM = 1, ONCE_SIGNED = 2, ONCE_SEALED = 4, ONCE_PROXY = 8 };
+
+static bool is_first(struct svc_rpc_shared *shared, enum once what)
+{
+	return !(atomic_fetch_or(&shared->said, (uint32_t)what) & what);
+}
+
+/* Where servers' RPC proxies connect back to the array's name. */
+static bool is_proxy_port(uint16_t port)
+{
+	return port == 6001 || port == 6002 || port == 6004;
+}
+
+static bool is_a_server(const struct svc_rpc *svc, const struct addr *addr)
+{
+	unsigned i;
+
+	for (i = 0; i < svc->conf->nservers; i++)
+		if (addr_equal(&svc->conf->server[i].address, addr))
+			return true;
+	return false;
+}
+
+/* Once: a server came back to us with its clients' RPC over HTTP. */
+static void tell_of_proxy_ports(struct svc_rpc *svc,
+				const struct endpoint *client, uint16_t port)
+{
+	if (is_proxy_port(port) && is_a_server(svc, &client->addr) &&
+	    is_first(svc->shared, ONCE_PROXY))
+		LOG(svc->log, LOG_LEVEL_WARNING, "proxy-ports-missing",
+		    log_endpoint("client", client), log_number("port", port),
+		    log_text("mend", "the RPC proxy of a server connects to "
+				     "the array's name: write [rpc] "
+				     "proxy-ports = 6001, 6002, 6004"));
+}
+
 void rpc_log_refuse(struct svc_rpc *svc, const struct endpoint *client,
 		    uint16_t port, const char *server, enum reason reason)
 {
 	static const struct endpoint nobody;
 	uint64_t held_back;
 
+	if (client)
+		tell_of_proxy_ports(svc, client, port);
 	if (!log_limit_pass(&svc->refusals[reason], loop_now_ms(svc->loop),
 			    &held_back))
 		return;
@@ -189,20 +228,11 @@ void rpc_log_interface_refused(const struct rpc_conn *conn,
 				     "interfaces"));
 }
 
-/* What is said once in the life of a balancer. */
-enum once { ONCE_DCOM = 1, ONCE_SIGNED = 2, ONCE_SEALED = 4 };
-
-static bool is_first(const struct rpc_conn *conn, enum once what)
-{
-	return !(atomic_fetch_or(&conn->svc->shared->said, (uint32_t)what) &
-		 what);
-}
-
 void rpc_log_dcom(const struct rpc_conn *conn, const struct syntax *interface)
 {
 	char room[IFACE_TEXT_MAX];
 
-	if (is_first(conn, ONCE_DCOM))
+	if (is_first(conn->svc->shared, ONCE_DCOM))
 		LOG(conn->svc->log, LOG_LEVEL_WARNING, "dcom-activation",
 		    log_endpoint("client", &conn->client),
 		    log_text("server", conn->server->name),
@@ -214,7 +244,7 @@ void rpc_log_dcom(const struct rpc_conn *conn, const struct syntax *interface)
 
 void rpc_log_signed(const struct rpc_conn *conn)
 {
-	if (is_first(conn, ONCE_SIGNED))
+	if (is_first(conn->svc->shared, ONCE_SIGNED))
 		LOG(conn->svc->log, LOG_LEVEL_NOTICE, "mapper-answers-signed",
 		    log_endpoint("client", &conn->client),
 		    log_text("server", conn->server->name),
@@ -224,7 +254,7 @@ void rpc_log_signed(const struct rpc_conn *conn)
 
 void rpc_log_sealed(const struct rpc_conn *conn)
 {
-	if (is_first(conn, ONCE_SEALED))
+	if (is_first(conn->svc->shared, ONCE_SEALED))
 		LOG(conn->svc->log, LOG_LEVEL_NOTICE, "mapper-answers-sealed",
 		    log_endpoint("client", &conn->client),
 		    log_text("server", conn->server->name),
