@@ -5,6 +5,7 @@ Layer: tests/e2e.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 
@@ -15,40 +16,9 @@ SOURCE, VIP = 9, 10		# the numbers of the addresses
 STOP_SECONDS = 5		# stop-timeout
 READY_SECONDS = 15
 RANGE = range(49152, 49664)	# where Samba's ports are in every layout
-
-MAPILBD_CONF = """[balancer]
-name            = e2e.test
-vip             = {vip4}, {vip6}
-source          = {source4}, {source6}
-connect-timeout = 1s
-stop-timeout    = {stop}s
-control         = {folder}/control.sock
-state-file      = none
-log             = stderr
-{user}
-[affinity]
-key             = address
-
-[rpc]
-ports           = dynamic
-range           = 1024-65535
-intercept       = {intercept}
-epm             = track
-admit           = announced
-interfaces      = any
-
-[schedule]
-method          = round-robin
-
-[check]
-interval        = 1s
-"""
-
-MAPILBD_SERVER = """
-[server {name}]
-address         = {address}
-state           = {state}
-"""
+WHOLE_RANGE = range(1024, 65536)
+SMALL_RANGE = range(49152, 50176)
+NOBODY = 65534
 
 HAPROXY_CONF = """global
 	maxconn 4000
@@ -79,6 +49,9 @@ class Direct:
 
     def __init__(self, laboratory, servers):
         self.servers = servers
+
+    def is_up(self):
+        return True
 
     def start(self, combination, folder):
         self.family = combination.family
@@ -113,20 +86,18 @@ class Process:
         return lab.address(VIP, self.family)
 
     def start(self, combination, folder):
-        """Write the configuration and start; does not wait."""
+        """Write the configuration; does not launch."""
         self.family = combination.family
         self.folder = folder
         self.log = os.path.join(folder, self.kind + ".log")
-        # where a balancer that is nobody may read it again, whoever's
-        # folder the source tree is in
+        # where every user may read it, for a reload
         self.conf = os.path.join(self.lab.folder, self.kind + ".conf")
         self.combination = combination
         self.configure()
-        self.launch()
 
-    def configure(self, draining=None):
-        """Write the configuration; one server's state may be drain."""
-        text = self.configuration(self.combination, draining)
+    def configure(self, changes={}):
+        """Write the configuration, with changes: {section: {key: value}}."""
+        text = self.configuration(self.combination, changes)
         for path in (self.conf, os.path.join(self.folder,
                                              self.kind + ".conf")):
             with open(path, "w") as file:
@@ -158,6 +129,15 @@ class Process:
             self.process.wait()
         self.process = None
 
+    def log_lines(self, event, since=0):
+        """The lines of an event in the log, from an offset on."""
+        with open(self.log, errors="replace") as file:
+            file.seek(since)
+            return [line for line in file if f" event={event} " in line]
+
+    def log_size(self):
+        return os.path.getsize(self.log)
+
     def log_tail(self, lines=15):
         try:
             with open(self.log, errors="replace") as file:
@@ -175,18 +155,67 @@ class Mapilbd(Process):
     def argv(self):
         return [self.binary, "-c", self.conf]
 
-    def configuration(self, combination, draining):
-        user = f"user            = {combination.user}\n"
-        text = MAPILBD_CONF.format(
-            vip4=lab.v4(VIP), vip6=lab.v6(VIP), source4=lab.v4(SOURCE),
-            source6=lab.v6(SOURCE), folder=self.lab.folder,
-            intercept=combination.intercept, stop=STOP_SECONDS,
-            user=user if combination.user != "root" else "")
+    def start(self, combination, folder):
+        self.state = os.path.join(self.lab.folder, "state")
+        shutil.rmtree(self.state, ignore_errors=True)
+        os.mkdir(self.state)
+        os.chown(self.state, NOBODY, NOBODY)
+        super().start(combination, folder)
+
+    @property
+    def state_file(self):
+        return os.path.join(self.state, "mapilbd.state")
+
+    def configuration(self, combination, changes):
+        sections = self.sections(combination)
+        for section, keys in changes.items():
+            sections[section].update(keys)
+        return "".join(f"[{section}]\n" + "".join(
+            f"{key} = {value}\n" for key, value in keys.items() if value)
+            for section, keys in sections.items())
+
+    def sections(self, combination):
+        """The configuration of a combination: sections of keys; what is
+        None is left out."""
+        user = combination.user
+        sections = {
+            "balancer": {
+                "name": "e2e.test",
+                "vip": f"{lab.v4(VIP)}, {lab.v6(VIP)}",
+                "source": f"{lab.v4(SOURCE)}, {lab.v6(SOURCE)}",
+                "connect-timeout": "1s",
+                "stop-timeout": f"{STOP_SECONDS}s",
+                "control": f"{self.lab.folder}/control.sock",
+                # without one, leased acts as announced for a while
+                "state-file": self.state_file
+                if combination.admit == "leased" else "none",
+                "log": "stderr",
+                "user": user if user != "root" else None,
+            },
+            "affinity": {"key": "address"},
+            "rpc": {
+                "ports": "dynamic",
+                "range": f"{self.range.start}-{self.range.stop - 1}",
+                "intercept": combination.intercept,
+                "epm": combination.epm,
+                "admit": combination.admit,
+                "interfaces": "any",
+            },
+            "schedule": {"method": "round-robin"},
+            "check": {"interval": "1s"},
+        }
         for server in self.servers:
-            text += MAPILBD_SERVER.format(
-                name=server.name, address=server.address(combination.family),
-                state="drain" if server is draining else "enabled")
-        return text
+            sections[f"server {server.name}"] = {
+                "address": server.address(combination.family)}
+        return sections
+
+    @property
+    def range(self):
+        """The servers' ports; a listener for each of them is more than a
+        machine may want to give."""
+        few = self.combination.intercept == "sockets" and \
+            self.combination.admit == "any"
+        return SMALL_RANGE if few else WHOLE_RANGE
 
 
 class Haproxy(Process):
@@ -198,7 +227,7 @@ class Haproxy(Process):
     def argv(self):
         return ["haproxy", "-db", "-f", self.conf]
 
-    def configuration(self, combination, draining):
+    def configuration(self, combination, changes):
         text = HAPROXY_CONF.format(
             vip=bracketed(VIP, self.family),
             first=RANGE.start, last=RANGE.stop - 1,

@@ -8,15 +8,13 @@ import os
 import signal
 import subprocess
 
-import balancers
 import lab
 
 PDUS = {"bind": 11, "bind_ack": 12, "auth3": 16, "request": 0, "response": 2}
-# Clients' own ports are any number; nothing but the RPC ports may say what a
-# packet is.
+# Any number may be a virtual port, or a client's own; no known port may say
+# that a packet is something else.
 DECODE = ["-o", "tcp.try_heuristic_first:TRUE", "-d",
-          f"tcp.port=={balancers.RANGE.start}-{balancers.RANGE.stop - 1},"
-          "dcerpc"]
+          "tcp.port==1024-65535,dcerpc"]
 BETWEEN = "\x1f"		# messages have commas in them
 WARNING = 6291456		# tshark's number for an expert's warning
 FIELDS = {"number": "frame.number", "from4": "ip.src", "to4": "ip.dst",

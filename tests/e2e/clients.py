@@ -10,6 +10,7 @@ new unless a function takes one.
 
 import socket
 import struct
+import time
 
 from impacket.dcerpc.v5 import (drsuapi, epm, nrpc, rpcrt, samr, transport,
                                 wkst)
@@ -17,6 +18,7 @@ from impacket.dcerpc.v5.dtypes import NULL
 from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_PKT_PRIVACY
 from impacket.uuid import uuidtup_to_bin
 
+import pdus
 import servers
 
 DCERPCException = rpcrt.DCERPCException   # what the cases catch
@@ -121,7 +123,18 @@ def mapper(host, source=None, ready=None):
                       secure=False, ready=ready)
 
 
-def listing(host, source=None):
+def serves(host, port, source=None):
+    """Whether a port gives an answer, any answer, to a bind."""
+    try:
+        with socket.create_connection((host, port), SECONDS,
+                                      source and (source, 0)) as sock:
+            sock.sendall(pdus.bind([epm.MSRPC_UUID_PORTMAP]))
+            return bool(sock.recv(1))
+    except OSError:
+        return False
+
+
+def listing(host, source=None, page=PAGE):
     """Everything an endpoint mapper announces: (object, annotation, tower)
     as octets, sorted.  A null handle or a status ends the listing; impacket's
     own loop looks at neither when Samba gives both."""
@@ -135,7 +148,7 @@ def listing(host, source=None):
             request["Ifid"] = NULL
             request["vers_option"] = epm.RPC_C_VERS_ALL
             request["entry_handle"] = handle
-            request["max_ents"] = PAGE
+            request["max_ents"] = page
             answer = connection.dce.request(request, checkError=False)
             entries += [(bytes(entry["object"]),
                          b"".join(entry["annotation"]),
@@ -153,6 +166,26 @@ def tower_port(tower):
     if len(floors) < 4 or floors[3]["ProtocolData"][:1] != bytes([TCP_FLOOR]):
         return None
     return struct.unpack(">H", floors[3]["RelatedData"])[0]
+
+
+def tower_address(tower):
+    """The IPv4 address of an ncacn_ip_tcp tower."""
+    return socket.inet_ntoa(epm.EPMTower(tower)["Floors"][4]["RelatedData"])
+
+
+def blank(tower):
+    """A tower of ncacn_ip_tcp without its port and address, which are its
+    last octets (a 2-octet port, a floor's 5 octets, a 4-octet address);
+    others as they are."""
+    if tower_port(tower) is None:
+        return tower
+    return tower[:-13] + bytes(2) + tower[-11:-4] + bytes(4)
+
+
+def tcp_interfaces(entries):
+    """The interfaces, with their versions, that a listing has over TCP: the
+    first floor of each tower."""
+    return {tower[2:2 + 25] for _, _, tower in entries if tower_port(tower)}
 
 
 def listing_ports(entries):
@@ -273,6 +306,18 @@ def who(host, name, source=None):
     interface, ask = WHO[name]
     port = port_of(host, interface, source)
     return port, who_at(host, port, name, source)
+
+
+def who_served(host, name, source, patience):
+    """As who(), tried again for some seconds."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return who(host, name, source)
+        except (OSError, DCERPCException):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 def who_at(host, port, name, source=None):

@@ -13,23 +13,25 @@ BATCH = 400			# connects in flight
 SECONDS = 3			# after which a port is silent
 
 
-def scan(host, ports):
+def scan(host, ports, source=None):
     """Connect to every port: (those that accepted, those that said nothing).
     A port in neither list refused with a reset, at once."""
     accepted, silent = [], []
     ports = list(ports)
     for at in range(0, len(ports), BATCH):
-        scan_batch(host, ports[at:at + BATCH], accepted, silent)
+        scan_batch(host, source, ports[at:at + BATCH], accepted, silent)
     return accepted, silent
 
 
-def scan_batch(host, ports, accepted, silent):
+def scan_batch(host, source, ports, accepted, silent):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     poll = select.epoll()
     waiting = {}
     for port in ports:
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setblocking(False)
+        if source:
+            sock.bind((source, 0))
         error = sock.connect_ex((host, port))
         if error == errno.EINPROGRESS:
             waiting[sock.fileno()] = (sock, port)
@@ -49,7 +51,8 @@ def scan_batch(host, ports, accepted, silent):
 
 
 def sort(sock, port, error, accepted, silent):
-    if error == 0:
+    # a reset, not a refusal: the connection was complete before
+    if error in (0, errno.ECONNRESET):
         accepted.append(port)
     elif error != errno.ECONNREFUSED:
         silent.append(port)

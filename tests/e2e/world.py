@@ -4,6 +4,7 @@ in which combinations run one after another.
 Layer: tests/e2e.
 """
 
+import contextlib
 import os
 import shutil
 import time
@@ -16,10 +17,11 @@ import lab
 import servers
 import traces
 
+RESIDENTS_TRIES = 12
 KINDS = {kind.kind: kind for kind in
          (balancers.Mapilbd, balancers.Haproxy, balancers.Direct)}
 CLIENT_NUMBERS = {"c1": 101, "c2": 102, "c3": 103, "c4": 104}
-STRANGERS = range(256, 500)	# further addresses of c4
+STRANGERS = range(256, 1500)	# further addresses of c4
 
 
 class World:
@@ -90,6 +92,58 @@ class World:
                          self.target(cases.STRANGER), "samr",
                          self.stranger())[1]
 
+    def residents(self):
+        """A client that was never seen for each server, which has it:
+        {name of the server: address of the client}."""
+        found = {}
+        for _ in range(RESIDENTS_TRIES):
+            source = self.stranger()
+            name = self.call(cases.STRANGER, clients.who,
+                             self.target(cases.STRANGER), "samr", source)[1]
+            found.setdefault(name, source)
+            if len(found) == len(self.servers):
+                return found
+        raise lab.LabError(f"{RESIDENTS_TRIES} new clients are all on "
+                           f"{sorted(found)}")
+
+    @property
+    def page(self):
+        """Entries of a listing that are asked for at once.  A balancer that
+        answers itself need not remember where a listing stopped."""
+        return 500 if self.combination.epm == "answer" else clients.PAGE
+
+    def told(self, source):
+        """The listing that a client of c4 gets."""
+        return self.call(cases.STRANGER, clients.listing,
+                         self.target(cases.STRANGER), source, self.page)
+
+    def told_ports(self):
+        """Every port that clients are told of."""
+        if self.combination.is_virtual:
+            listings = [self.told(source)
+                        for source in self.residents().values()]
+        else:
+            listings = [self.listing(server) for server in self.servers]
+        return set().union(*map(clients.listing_ports, listings))
+
+    @contextlib.contextmanager
+    def configured(self, changes):
+        """Another configuration for a while; the next case finds the
+        combination's own."""
+        self.end_balancer()
+        self.balancer.configure(changes)
+        try:
+            self.restart()
+            yield
+        finally:
+            self.balancer.stop()
+            self.balancer.configure()
+
+    def end_balancer(self):
+        """Tell the balancer to stop; it must end well."""
+        code = self.balancer.terminate(balancers.STOP_SECONDS + 3)
+        cases.check(code == 0, f"it ended with {code}")
+
     def restart(self):
         """Start the balancer (again) and wait until all is served."""
         if self.kind == "direct":
@@ -98,20 +152,57 @@ class World:
         self.wait_ready()
 
     def wait_ready(self):
-        """The balancer is ready when every announced port accepts."""
-        ports = set()
-        for server in self.servers:
-            ports |= set(clients.listing_ports(self.listing(server)))
-        task = self.task(cases.STRANGER, wait_for_ports,
-                         self.target(cases.STRANGER), sorted(ports))
+        """The balancer is ready when it leads to every server; and, where it
+        opens the servers' own ports, when all of them accept."""
         try:
-            task.result(balancers.READY_SECONDS + 5)
-        except lab.TaskError as error:
+            if self.kind == "mapilbd":
+                self.wait_served()
+            if not self.combination.is_virtual and \
+               self.combination.admit != "leased":
+                self.wait_open()
+        except (lab.TaskError, lab.LabError) as error:
             if not self.balancer.is_up():
                 raise lab.LabError(f"{self.kind} ended with "
                                    f"{self.balancer.process.returncode}")
             raise lab.LabError(f"{self.kind} is not ready: "
                                f"{str(error).splitlines()[0]}")
+
+    def wait_served(self):
+        """Wait until new clients were served by each of the servers."""
+        end = time.monotonic() + balancers.READY_SECONDS
+        missing = {server.name for server in self.servers}
+        while missing:
+            task = self.task(cases.STRANGER, wait_for_service,
+                             self.target(cases.STRANGER), self.stranger(),
+                             end)
+            missing.discard(task.result(balancers.READY_SECONDS + 5))
+            if missing and time.monotonic() > end:
+                raise lab.LabError(f"no new client is on {sorted(missing)}")
+
+    def wait_open(self):
+        end = time.monotonic() + balancers.READY_SECONDS
+        ports = set()
+        for server in self.servers:
+            ports |= set(clients.listing_ports(self.listing(server)))
+        self.task(cases.STRANGER, wait_for_ports,
+                  self.target(cases.STRANGER), sorted(ports),
+                  end).result(balancers.READY_SECONDS + 5)
+
+    def wait_strict(self):
+        """After a start without state, leased acts as announced for one
+        lease-timeout.  Let that pass, then start with state."""
+        self.balancer.configure({"rpc": {"lease-timeout": "1s"}})
+        self.restart()
+        host = self.target(cases.STRANGER)
+        port = self.call(cases.STRANGER, clients.who, host, "samr",
+                         self.stranger())[0]
+        source = self.stranger()
+        lab.wait_until(
+            lambda: not self.call(cases.STRANGER, clients.serves, host, port,
+                                  source),
+            balancers.READY_SECONDS, "leased refuses who was told nothing")
+        self.end_balancer()
+        self.balancer.configure()
 
     # Running a combination
 
@@ -148,8 +239,9 @@ class World:
         if self.kind != "direct":
             self.before = traces.take(self.lab, balancers.NODE)
         self.balancer.start(combination, folder)
-        if self.kind != "direct":
-            self.wait_ready()
+        if combination.admit == "leased":
+            self.wait_strict()
+        self.restart()
 
     def run_case(self, each):
         """The reason why a case failed, or None.  A balancer or a server
@@ -177,11 +269,21 @@ class World:
                 shutil.copy(server.log, self.file(server.name + ".log"))
 
 
-def wait_for_ports(host, ports):
+def wait_for_ports(host, ports, end):
     """Wait until every port accepts."""
-    end = time.monotonic() + balancers.READY_SECONDS
     for port in ports:
         servers.wait_for_port(host, port, max(1, end - time.monotonic()))
+
+
+def wait_for_service(host, source, end):
+    """Wait until a client is served: the name of its server."""
+    while True:
+        try:
+            return clients.who(host, "samr", source)[1]
+        except (OSError, clients.DCERPCException) as error:
+            if time.monotonic() > end:
+                raise lab.LabError(f"{source} is not served: {error}")
+            time.sleep(0.05)
 
 
 def describe(error):
