@@ -241,6 +241,19 @@ static void each_tells_every_binding_once(void **state)
 		assert_int_equal(times_told[i], 1);
 }
 
+/* … wherever in the table a copy ends. */
+static void each_tells_every_binding_of_a_table_that_fills(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < conf->affinity.entries; i++) {
+		visit(client(i));
+		tell();
+		assert_int_equal(ntold, i + 1);
+	}
+}
+
 /* ---- restoring ---- */
 
 static void restored_client_returns_to_its_server(void **state)
@@ -572,6 +585,7 @@ int main(void)
 		TEST(each_leaves_out_servers_that_leave),
 		TEST(each_tells_the_source_of_the_servers_family),
 		TEST(each_tells_every_binding_once),
+		TEST(each_tells_every_binding_of_a_table_that_fills),
 		TEST(restored_client_returns_to_its_server),
 		TEST(restored_binding_times_out_when_it_would_have),
 		TEST(restored_binding_may_be_older_than_the_clock),

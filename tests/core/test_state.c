@@ -460,6 +460,36 @@ static void state_whose_counts_disagree_is_refused(void **state)
 			fail_msg("case %zu was taken", i);
 }
 
+/* A count that would ask for more memory than there is. */
+static void state_that_counts_too_much_takes_no_memory(void **state)
+{
+	struct state_image image = sample();
+
+	(void)state;
+	put_le(image.at + 12, UINT32_MAX, 4);
+	seal(image.at, image.len);
+	alloc_fail_at(1);
+	assert_int_equal(read_at(octets_of(&image), WRITTEN), ERR_MALFORMED);
+	assert_false(alloc_has_failed());
+	alloc_fail_at(0);
+	free(image.at);
+}
+
+static void state_with_more_behind_its_tables_is_refused(void **state)
+{
+	struct state_image image = sample();
+	uint8_t longer[1024] = { 0 };
+
+	(void)state;
+	memcpy(longer, image.at, image.len - 16);
+	seal(longer, image.len);
+	assert_int_equal(read_copy(longer, image.len), 0);
+	longer[image.len - 16] = 0;
+	seal(longer, image.len + 1);
+	assert_int_equal(read_copy(longer, image.len + 1), ERR_MALFORMED);
+	free(image.at);
+}
+
 static void state_with_an_unsound_table_is_refused(void **state)
 {
 	struct state_image image = sample();
@@ -711,6 +741,8 @@ int main(void)
 		cmocka_unit_test(
 			state_of_another_version_needs_no_more_than_the_fixed),
 		cmocka_unit_test(state_whose_counts_disagree_is_refused),
+		cmocka_unit_test(state_that_counts_too_much_takes_no_memory),
+		cmocka_unit_test(state_with_more_behind_its_tables_is_refused),
 		cmocka_unit_test(state_with_an_unsound_table_is_refused),
 		cmocka_unit_test(state_with_an_unknown_source_is_refused),
 		cmocka_unit_test(state_above_the_limit_is_not_looked_at),
