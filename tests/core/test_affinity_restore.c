@@ -36,17 +36,22 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static void restart_with(const uint8_t seed[static HASH_KEY_LEN], uint64_t ms)
+{
+	affinity_free(affinity);
+	now_ms = ms;
+	array_init(&array);
+	assert_int_equal(array_apply(&array, conf), 0);
+	affinity = affinity_new(conf, seed);
+	assert_non_null(affinity);
+}
+
 /* Another process: tables anew, another seed, another clock. */
 static void restart_at(uint64_t ms)
 {
 	static const uint8_t other_seed[HASH_KEY_LEN] = { 99 };
 
-	affinity_free(affinity);
-	now_ms = ms;
-	array_init(&array);
-	assert_int_equal(array_apply(&array, conf), 0);
-	affinity = affinity_new(conf, other_seed);
-	assert_non_null(affinity);
+	restart_with(other_seed, ms);
 }
 
 static struct reservation reserve(struct addr addr)
@@ -239,6 +244,24 @@ static void each_tells_every_binding_once(void **state)
 			   told[i].key.octet[2] << 8 | told[i].key.octet[3]]++;
 	for (i = 0; i < MANY; i++)
 		assert_int_equal(times_told[i], 1);
+}
+
+/* … wherever in the table a copy ends: small tables, much of it luck. */
+static void each_tells_every_binding_of_a_table_that_fills(void **state)
+{
+	uint8_t seed[HASH_KEY_LEN] = { 0 };
+	unsigned i;
+
+	(void)state;
+	conf->affinity.entries = 128;
+	for (seed[0] = 0; seed[0] < 100; seed[0]++) {
+		restart_with(seed, now_ms);
+		for (i = 1; i <= conf->affinity.entries; i++) {
+			visit(client(i));
+			tell();
+			assert_int_equal(ntold, i);
+		}
+	}
 }
 
 /* ---- restoring ---- */
@@ -572,6 +595,7 @@ int main(void)
 		TEST(each_leaves_out_servers_that_leave),
 		TEST(each_tells_the_source_of_the_servers_family),
 		TEST(each_tells_every_binding_once),
+		TEST(each_tells_every_binding_of_a_table_that_fills),
 		TEST(restored_client_returns_to_its_server),
 		TEST(restored_binding_times_out_when_it_would_have),
 		TEST(restored_binding_may_be_older_than_the_clock),

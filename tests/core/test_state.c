@@ -376,13 +376,30 @@ static void put_le(uint8_t *at, uint64_t value, size_t len)
 		*at++ = (uint8_t)value;
 }
 
+static const uint8_t seal_key[HASH_KEY_LEN] = "mapilbstmapilbst";
+
 /* Length and checksum as they must be for what stands before. */
 static void seal(uint8_t *at, size_t len)
 {
-	static const uint8_t key[HASH_KEY_LEN] = "mapilbstmapilbst";
-
 	put_le(at + len - 16, len, 8);
-	put_le(at + len - 8, hash_sip(key, bytes_of(at, len - 8)), 8);
+	put_le(at + len - 8, hash_sip(seal_key, bytes_of(at, len - 8)), 8);
+}
+
+/* Its checksum is right, the length that it says is not. */
+static void state_of_another_length_than_it_says_is_refused(void **state)
+{
+	struct state_image image = sample();
+	uint8_t *trailer = image.at + image.len - 16;
+	struct bytes front = { image.at, image.len - 8 };
+
+	(void)state;
+	put_le(trailer, image.len + 1, 8);
+	put_le(trailer + 8, hash_sip(seal_key, front), 8);
+	assert_int_equal(read_at(octets_of(&image), WRITTEN), ERR_MALFORMED);
+	put_le(trailer, image.len, 8);
+	put_le(trailer + 8, hash_sip(seal_key, front), 8);
+	assert_int_equal(read_at(octets_of(&image), WRITTEN), 0);
+	free(image.at);
 }
 
 /* sample() with <len> octets at <where> overwritten, sealed again. */
@@ -458,6 +475,36 @@ static void state_whose_counts_disagree_is_refused(void **state)
 		if (read_forged(bad[i].where, bad[i].value, bad[i].len) !=
 		    ERR_MALFORMED)
 			fail_msg("case %zu was taken", i);
+}
+
+/* A count that would ask for more memory than there is. */
+static void state_that_counts_too_much_takes_no_memory(void **state)
+{
+	struct state_image image = sample();
+
+	(void)state;
+	put_le(image.at + 12, UINT32_MAX, 4);
+	seal(image.at, image.len);
+	alloc_fail_at(1);
+	assert_int_equal(read_at(octets_of(&image), WRITTEN), ERR_MALFORMED);
+	assert_false(alloc_has_failed());
+	alloc_fail_at(0);
+	free(image.at);
+}
+
+static void state_with_more_behind_its_tables_is_refused(void **state)
+{
+	struct state_image image = sample();
+	uint8_t longer[1024] = { 0 };
+
+	(void)state;
+	memcpy(longer, image.at, image.len - 16);
+	seal(longer, image.len);
+	assert_int_equal(read_copy(longer, image.len), 0);
+	longer[image.len - 16] = 0;
+	seal(longer, image.len + 1);
+	assert_int_equal(read_copy(longer, image.len + 1), ERR_MALFORMED);
+	free(image.at);
 }
 
 static void state_with_an_unsound_table_is_refused(void **state)
@@ -707,10 +754,14 @@ int main(void)
 		cmocka_unit_test(
 			state_with_a_turned_bit_is_refused_before_anything_is_told),
 		cmocka_unit_test(state_with_more_behind_it_is_refused),
+		cmocka_unit_test(
+			state_of_another_length_than_it_says_is_refused),
 		cmocka_unit_test(state_of_another_version_is_unsupported),
 		cmocka_unit_test(
 			state_of_another_version_needs_no_more_than_the_fixed),
 		cmocka_unit_test(state_whose_counts_disagree_is_refused),
+		cmocka_unit_test(state_that_counts_too_much_takes_no_memory),
+		cmocka_unit_test(state_with_more_behind_its_tables_is_refused),
 		cmocka_unit_test(state_with_an_unsound_table_is_refused),
 		cmocka_unit_test(state_with_an_unknown_source_is_refused),
 		cmocka_unit_test(state_above_the_limit_is_not_looked_at),
