@@ -38,9 +38,9 @@ struct listen_config {
 	/* Ports never taken, whoever asks; copied. NULL: none. */
 	const struct portset *exclude;
 	/*
-	 * Room for leases; with tproxy for as many of each family. The room
-	 * itself takes some 16 octets a lease. 0: there are none, and nothing
-	 * is paid for them.
+	 * Room for leases; with tproxy for as many of each family. The
+	 * kernel takes some 40 octets for each at once and 60 to 100 more for
+	 * one that is held. 0: there are none, and nothing is paid for them.
 	 */
 	unsigned most_leases;
 	/* So many leading bits of an address make the client: 1 to 32, to
@@ -119,12 +119,15 @@ void listener_watch(struct listener *listener, const struct portset *ports);
  * here: it would cost more than the lease). A lease does not outweigh
  * either: while somebody else is known to listen there it rests.
  * ERR_UNSUPPORTED: the kernel cannot decide it, see listener_can_lease();
- * ERR_SPACE: no room left; -errno.
+ * ERR_SPACE: no room left, which takes tproxy milliseconds to say; -errno.
+ * A client of a family that no VIP is of needs none: 0.
  */
 MUST_CHECK int listener_lease(struct listener *listener,
 			      const struct addr *client, uint16_t port);
-/* Connections that are open live on. Any thread's, idempotent; to end what
- * is no lease is slow with tproxy (milliseconds). */
+/*
+ * Connections that are open live on. Any thread's, idempotent; but to end
+ * what is no lease takes tproxy milliseconds, and whoever leases waits.
+ */
 void listener_unlease(struct listener *listener, const struct addr *client,
 		      uint16_t port);
 

@@ -186,6 +186,7 @@ static int tproxy_lease(struct listener *listener, const struct addr *client,
 	return nft_lease(&state->nft, client, port);
 }
 
+/* That it was no lease is no error. */
 static void tproxy_unlease(struct listener *listener, const struct addr *client,
 			   uint16_t port)
 {

@@ -3,6 +3,7 @@
  * in the kernel: IPv4 and IPv6, over a device.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -338,8 +339,10 @@ static void assert_theirs(const struct stage *stage, int theirs,
 			  const char *client, uint16_t port)
 {
 	int fd = dial_from(stage, client, port), server;
+	struct pollfd theirs_fd = { .fd = theirs, .events = POLLIN };
 
 	assert_true(fd >= 0);
+	assert_int_equal(poll(&theirs_fd, 1, 3000), 1);
 	server = accept(theirs, NULL, NULL);
 	assert_talks(fd, server);
 	close(fd);
