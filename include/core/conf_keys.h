@@ -35,7 +35,6 @@ struct conf_value;
 struct conf_setting {
 	const char *name;
 	const char *fallback; /* the default as text; NULL: not set */
-	const char *as;	      /* not set, it is what this key is */
 	/* 0; ERR_CONFIG, a finding made; ERR_MEMORY. */
 	int (*read)(const struct conf_value *value);
 	size_t at;    /* of the field, in the section's structure */

@@ -102,15 +102,6 @@ int conf_keys_set(const struct conf_kind *kind, const struct conf_value *value)
 	return err;
 }
 
-/* The text of a setting's default, through <as>; NULL: not set. */
-static const char *default_text(const struct conf_kind *kind,
-				const struct conf_setting *setting)
-{
-	if (setting->as)
-		setting = conf_setting_find(kind, setting->as, NULL);
-	return setting->fallback;
-}
-
 static int set_defaults(struct conf *conf, const struct conf_kind *kind,
 			void *into)
 {
@@ -126,7 +117,7 @@ static int set_defaults(struct conf *conf, const struct conf_kind *kind,
 	findings_init(&none);
 	for (i = 0; i < kind->nsettings; i++) {
 		value.setting = &kind->setting[i];
-		value.text = default_text(kind, value.setting);
+		value.text = value.setting->fallback;
 		if (!value.text)
 			continue;
 		err = value.setting->read(&value);

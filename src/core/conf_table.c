@@ -163,7 +163,7 @@ static const struct conf_setting rpc[] = {
 	KEY("range", "1024-65535", range, rpc, range_first,
 	    COUNT(rpc, range_last), .least = 1),
 	KEY("virtual-ports", NULL, range, rpc, virtual_first,
-	    COUNT(rpc, virtual_last), .least = 1, .as = "range"),
+	    COUNT(rpc, virtual_last), .least = 1),
 	KEY("mailbox-port", NULL, port, rpc, mailbox_port, .least = 1024),
 	KEY("address-book-port", NULL, port, rpc, address_book_port,
 	    .least = 1024),

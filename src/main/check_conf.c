@@ -123,22 +123,14 @@ static const char *find_text(const struct effective *print, unsigned k,
 			     unsigned index, unsigned s,
 			     char room[LOAD_TEXT_MAX], char source[SOURCE_MAX])
 {
-	const struct conf_setting *setting = &conf_kinds[k].setting[s];
-	unsigned line = print->origin->key[k][index][s], other;
-	const char *text;
+	unsigned line = print->origin->key[k][index][s];
 
 	if (line) {
 		say_line(source, print->path, line);
 		return load_text(print->load, line, room);
 	}
-	if (!setting->as) {
-		snprintf(source, SOURCE_MAX, "default");
-		return setting->fallback;
-	}
-	conf_setting_find(&conf_kinds[k], setting->as, &other);
-	text = find_text(print, k, index, other, room, source);
-	snprintf(source, SOURCE_MAX, "default: as %s", setting->as);
-	return text;
+	snprintf(source, SOURCE_MAX, "default");
+	return conf_kinds[k].setting[s].fallback;
 }
 
 static void print_section(const struct effective *print, unsigned k,

@@ -356,9 +356,9 @@ static void what_has_no_effect_yet_is_said_once_it_is_set(void **state)
 	assert_int_equal(found.nwarnings, 1);
 	assert_int_equal(found.at[0].line, 7);
 	assert_true(findings_have(&found, "no-effect-yet"));
-	assert_int_equal(set(conf, "rpc", "epm", "track"), 0);
+	assert_int_equal(set(conf, "balancer", "source", "127.0.0.9"), 0);
 	assert_int_equal(found.n, 0);
-	assert_int_equal(set(conf, "rpc", "epm", "rewrite"), 0);
+	assert_int_equal(set(conf, "balancer", "source", "client"), 0);
 	assert_true(findings_have(&found, "no-effect-yet"));
 	/* Switching off what is not there yet has its effect. */
 	assert_int_equal(set(conf, "balancer", "control", "/x"), 0);
