@@ -21,6 +21,8 @@ struct conf *conf_new(void)
 		conf_drop(conf);
 		return NULL;
 	}
+	conf->rpc.virtual_first = conf->rpc.range_first;
+	conf->rpc.virtual_last = conf->rpc.range_last;
 	return conf;
 }
 
