@@ -24,7 +24,7 @@ struct affinity_rule {
 	struct prefix shared[CONF_SHARED_MAX];
 };
 
-void affinity_rule_init(struct affinity_rule *rule, const struct conf *conf);
+void affinity_rule_init(struct affinity_rule *rule, const struct conf *whole);
 bool affinity_rule_shares(const struct affinity_rule *rule,
 			  const struct addr *client);
 /* CONF_KEY_NONE and shared addresses: the address itself, by which only the

@@ -56,8 +56,8 @@ static void take_vport(void *ctx, const struct state_vport *vport)
 				   .port = vport->real,
 				   .vport = vport->virtual };
 
-	taken->vports += !portmap_restore(
-		taken->daemon->shared.router.portmap, &row);
+	taken->vports +=
+		!portmap_restore(taken->daemon->shared.router.portmap, &row);
 }
 
 static void take_lease(void *ctx, const struct state_lease *lease)
