@@ -97,20 +97,22 @@ static uint64_t owners_for(uint64_t owners, const struct server *meant)
 }
 
 /* The port of <server> that gives what <meant> gives: its own, unless it has
- * announced another for the interface since. 0: none. */
+ * announced another for the interface since. The number may be some other
+ * interface's by now: a server that restarted has its ports in any order.
+ * 0: none. */
 static uint16_t port_of(struct router *router, const struct route_port *meant,
 			const struct server *server)
 {
-	const struct vport *at = &meant->at;
+	const struct announcement then = { meant->at.interface,
+					   meant->at.port };
 	bool is_own = meant->owners & server_bit(server);
 	uint16_t now;
 
-	if (is_own &&
-	    announced_servers(router->announced, at->port) & server_bit(server))
-		return at->port;
-	now = announced_port_of(router->announced, &at->interface,
+	if (is_own && announced_has(router->announced, server->slot, &then))
+		return then.port;
+	now = announced_port_of(router->announced, &then.interface,
 				server->slot);
-	return now || !is_own ? now : at->port;
+	return now || !is_own ? now : then.port;
 }
 
 /* The dialled port, or what stands for it on the server. False: nothing. */
