@@ -78,7 +78,11 @@ struct route {
 	uint16_t dialled; /* by the client */
 	uint16_t port;	  /* of the server */
 	bool has_lease;	  /* held until route_end() */
-	const char *why;  /* "bound", "new", "moved", …: for the log */
+	/* By its group, or behind a shared address by its port: what else the
+	 * client has is there, so no other server will do. */
+	bool is_led;
+	bool is_of_run;	 /* of a shared address: its server is the run's */
+	const char *why; /* "bound", "new", "moved", …: for the log */
 	/* Of the last route_failed(), for the log: the server's port, and for
 	 * how long the failure set the server aside (0: it did not). */
 	uint16_t failed_port;

@@ -13,6 +13,7 @@ struct wish {
 	uint64_t now_ms;
 	uint64_t owners;	   /* a new binding: one of these; 0 = any */
 	bool is_group;		   /* … for they issued the client's group */
+	bool is_run;		   /* … for it is the run's; a move, too */
 	const struct server *from; /* whom the binding leaves */
 	struct route_move move;	   /* noted while the slot was its own */
 };
@@ -40,7 +41,7 @@ static struct server *choose(void *ctx, uint64_t except, uint64_t key,
 		wish->move.why = why_left(from);
 		memcpy(wish->move.from, from->name, sizeof(wish->move.from));
 	}
-	if (!from && wish->owners)
+	if ((!from || wish->is_run) && wish->owners)
 		candidates &= wish->owners;
 	return sched_pick(wish->router->sched, candidates & ~except, key);
 }
@@ -49,7 +50,7 @@ static enum reason why_not(int err, const struct wish *wish)
 {
 	if (err == ERR_MEMORY)
 		return REASON_TABLE_FULL;
-	if (!wish->from && wish->owners)
+	if (!wish->from && wish->owners && !wish->is_run)
 		return wish->is_group ? REASON_GROUP_GONE
 				      : REASON_PORT_SERVER_DOWN;
 	return REASON_NO_SERVER;
@@ -157,26 +158,36 @@ static int choose_run(void *ctx, uint64_t candidates)
 	return server ? server->slot : -1;
 }
 
-/* Whom a private client is to be led to before its binding is made. */
-static void lead(struct wish *wish, const struct addr *client,
-		 const struct route *route, uint32_t group)
+/* The server of the address's run, or that of a new one. */
+static void join_run(struct wish *wish, const struct addr *client,
+		     uint64_t except)
 {
 	struct router *router = wish->router;
 	struct run_chooser chooser = { choose_run, wish };
-	int slot;
+	uint64_t candidates = array_open(router->array, wish->now_ms);
+	int slot = run_open(router->runs, client, candidates & ~except,
+			    &chooser, wish->now_ms);
+
+	wish->is_run = slot >= 0;
+	if (slot >= 0)
+		wish->owners = UINT64_C(1) << slot;
+}
+
+/* Whom a private client is to be led to before its binding is made. */
+static void lead(struct wish *wish, const struct addr *client,
+		 struct route *route, uint32_t group)
+{
+	struct router *router = wish->router;
 
 	if (group)
 		wish->is_group = group_issuers(router->groups, &route->name,
 					       group, route->dialled,
 					       wish->now_ms, &wish->owners);
-	if (wish->is_group || route->kind != ROUTE_MAPPER ||
-	    !affinity_is_shared(router->affinity, client))
-		return;
-	slot = run_open(router->runs, client,
-			array_open(router->array, wish->now_ms), &chooser,
-			wish->now_ms);
-	if (slot >= 0)
-		wish->owners = UINT64_C(1) << slot;
+	route->is_led = wish->is_group;
+	route->is_of_run = !wish->is_group && route->kind == ROUTE_MAPPER &&
+			   affinity_is_shared(router->affinity, client);
+	if (route->is_of_run)
+		join_run(wish, client, 0);
 }
 
 static void release_lease(struct router *router, struct route *route,
@@ -233,6 +244,8 @@ enum reason route_begin(struct router *router, const struct addr *client,
 	if (kind == ROUTE_DYNAMIC) {
 		route.meant = route_port_of(router, &route.name, port, now_ms);
 		wish.owners = route.meant.owners;
+		route.is_led = wish.owners &&
+			       affinity_is_shared(router->affinity, client);
 		reason = admit(router, &route, now_ms);
 	} else if (affinity_is_private(router->affinity, client)) {
 		lead(&wish, client, &route, group);
@@ -292,13 +305,15 @@ static uint16_t blamed_port(const struct route *route, enum reason cause)
 static enum reason move_on(struct router *router, struct route *route,
 			   enum reason cause, uint64_t now_ms)
 {
-	struct wish wish = { .router = router,
-			     .now_ms = now_ms,
-			     .owners = route->meant.owners };
+	struct wish wish = { .router = router, .now_ms = now_ms };
 	struct affinity_chooser chooser = { choose, &wish, route->tried };
-	int err =
-		affinity_move(router->affinity, &route->res, &chooser, now_ms);
+	int err;
 
+	if (route->is_led)
+		return cause;
+	if (route->is_of_run) /* which has its address for a name */
+		join_run(&wish, &route->name, route->tried);
+	err = affinity_move(router->affinity, &route->res, &chooser, now_ms);
 	route->is_busy = err == ERR_BUSY;
 	if (err)
 		return cause;
