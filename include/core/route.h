@@ -13,7 +13,8 @@
  *	connection in; with admit = any the same port of the client's server.
  *	admit = leased and no lease: no-lease, or lease-expired.
  *	a private client: the server that the port means; port-server-down if
- *	that may not be chosen.
+ *	that may not be chosen. Behind a shared address the client is there
+ *	already, so that a drained server serves it, as the issuer of a group.
  *	a client with a binding: its server. If that is the port's, the port's
  *	real one, else the port on which it gives the same interface, else
  *	stale-port.

@@ -14,6 +14,7 @@ struct wish {
 	uint64_t owners;	   /* a new binding: one of these; 0 = any */
 	bool is_group;		   /* … for they issued the client's group */
 	bool is_run;		   /* … for it is the run's; a move, too */
+	bool is_led;		   /* … for the client is there already */
 	const struct server *from; /* whom the binding leaves */
 	struct route_move move;	   /* noted while the slot was its own */
 };
@@ -28,21 +29,46 @@ static enum reason why_left(const struct server *from)
 	return REASON_SERVER_SET_ASIDE;
 }
 
+/* Who serves those that are there already: a drained server, too. */
+static uint64_t serving(struct array *array, uint64_t slots, uint64_t now_ms)
+{
+	uint64_t rest, bit, serves = 0;
+
+	for (rest = slots; rest; rest &= rest - 1) {
+		bit = rest & -rest;
+		if (server_serves(&array->server[__builtin_ctzll(rest)], false,
+				  now_ms))
+			serves |= bit;
+	}
+	return serves;
+}
+
+static uint64_t candidates_of(const struct wish *wish,
+			      const struct server *from)
+{
+	struct array *array = wish->router->array;
+	uint64_t open;
+
+	if (wish->is_led)
+		return serving(array, wish->owners, wish->now_ms);
+	open = array_open(array, wish->now_ms);
+	return wish->owners && (!from || wish->is_run) ? open & wish->owners
+						       : open;
+}
+
 /* Under a shard's lock: no look at the announced ports but at their masks,
  * which were read before. */
 static struct server *choose(void *ctx, uint64_t except, uint64_t key,
 			     const struct server *from)
 {
 	struct wish *wish = ctx;
-	uint64_t candidates = array_open(wish->router->array, wish->now_ms);
+	uint64_t candidates = candidates_of(wish, from);
 
 	wish->from = from;
 	if (from) {
 		wish->move.why = why_left(from);
 		memcpy(wish->move.from, from->name, sizeof(wish->move.from));
 	}
-	if ((!from || wish->is_run) && wish->owners)
-		candidates &= wish->owners;
 	return sched_pick(wish->router->sched, candidates & ~except, key);
 }
 
@@ -218,6 +244,7 @@ static enum reason reserve(struct router *router, const struct addr *client,
 	struct affinity_chooser chooser = { choose, wish, 0 };
 	int err;
 
+	wish->is_led = route->is_led;
 	if (wish->is_group && !wish->owners)
 		return REASON_GROUP_GONE;
 	err = affinity_reserve(router->affinity, client, &chooser, wish->now_ms,
