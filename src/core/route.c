@@ -184,9 +184,10 @@ static int choose_run(void *ctx, uint64_t candidates)
 	return server ? server->slot : -1;
 }
 
-/* The server of the address's run, or that of a new one. */
-static void join_run(struct wish *wish, const struct addr *client,
-		     uint64_t except)
+/* The server of the address's run, or that of a new one. One that cannot be
+ * remembered would split the client. */
+static enum reason join_run(struct wish *wish, const struct addr *client,
+			    uint64_t except)
 {
 	struct router *router = wish->router;
 	struct run_chooser chooser = { choose_run, wish };
@@ -194,14 +195,16 @@ static void join_run(struct wish *wish, const struct addr *client,
 	int slot = run_open(router->runs, client, candidates & ~except,
 			    &chooser, wish->now_ms);
 
-	wish->is_run = slot >= 0;
-	if (slot >= 0)
-		wish->owners = UINT64_C(1) << slot;
+	if (slot < 0)
+		return why_not(slot, wish);
+	wish->is_run = true;
+	wish->owners = UINT64_C(1) << slot;
+	return REASON_NONE;
 }
 
 /* Whom a private client is to be led to before its binding is made. */
-static void lead(struct wish *wish, const struct addr *client,
-		 struct route *route, uint32_t group)
+static enum reason lead(struct wish *wish, const struct addr *client,
+			struct route *route, uint32_t group)
 {
 	struct router *router = wish->router;
 
@@ -212,8 +215,7 @@ static void lead(struct wish *wish, const struct addr *client,
 	route->is_led = wish->is_group;
 	route->is_of_run = !wish->is_group && route->kind == ROUTE_MAPPER &&
 			   affinity_is_shared(router->affinity, client);
-	if (route->is_of_run)
-		join_run(wish, client, 0);
+	return route->is_of_run ? join_run(wish, client, 0) : REASON_NONE;
 }
 
 static void release_lease(struct router *router, struct route *route,
@@ -275,7 +277,7 @@ enum reason route_begin(struct router *router, const struct addr *client,
 			       affinity_is_shared(router->affinity, client);
 		reason = admit(router, &route, now_ms);
 	} else if (affinity_is_private(router->affinity, client)) {
-		lead(&wish, client, &route, group);
+		reason = lead(&wish, client, &route, group);
 	}
 	if (!reason)
 		reason = reserve(router, client, &wish, &route);
@@ -338,8 +340,9 @@ static enum reason move_on(struct router *router, struct route *route,
 
 	if (route->is_led)
 		return cause;
-	if (route->is_of_run) /* which has its address for a name */
-		join_run(&wish, &route->name, route->tried);
+	/* Its client has the address for a name. */
+	if (route->is_of_run && join_run(&wish, &route->name, route->tried))
+		return cause;
 	err = affinity_move(router->affinity, &route->res, &chooser, now_ms);
 	route->is_busy = err == ERR_BUSY;
 	if (err)
