@@ -15,6 +15,7 @@
  *	a private client: the server that the port means; port-server-down if
  *	that may not be chosen. Behind a shared address the client is there
  *	already, so that a drained server serves it, as the issuer of a group.
+ *	Of several servers that have the number a group's issuer is meant.
  *	a client with a binding: its server. If that is the port's, the port's
  *	real one, else the port on which it gives the same interface, else
  *	stale-port.

@@ -202,19 +202,33 @@ static enum reason join_run(struct wish *wish, const struct addr *client,
 	return REASON_NONE;
 }
 
-/* Whom a private client is to be led to before its binding is made. */
+/* To who issued the group, of those who have the port. */
+static void lead_to_issuer(struct wish *wish, struct route *route,
+			   uint32_t group)
+{
+	uint64_t issuers;
+
+	if (!group_issuers(wish->router->groups, &route->name, group,
+			   route->dialled, wish->now_ms, &issuers))
+		return;
+	wish->owners = wish->owners ? wish->owners & issuers : issuers;
+	wish->is_group = true;
+	route->is_led = true;
+}
+
+/* Whom a private client is to be led to before its binding is made. A port
+ * that is one server's decides alone. */
 static enum reason lead(struct wish *wish, const struct addr *client,
 			struct route *route, uint32_t group)
 {
-	struct router *router = wish->router;
+	bool is_shared = affinity_is_shared(wish->router->affinity, client);
 
-	if (group)
-		wish->is_group = group_issuers(router->groups, &route->name,
-					       group, route->dialled,
-					       wish->now_ms, &wish->owners);
-	route->is_led = wish->is_group;
-	route->is_of_run = !wish->is_group && route->kind == ROUTE_MAPPER &&
-			   affinity_is_shared(router->affinity, client);
+	if (is_shared && route->meant.owners)
+		route->is_led = true;
+	else if (group && !route->meant.is_one)
+		lead_to_issuer(wish, route, group);
+	route->is_of_run =
+		is_shared && !route->is_led && route->kind == ROUTE_MAPPER;
 	return route->is_of_run ? join_run(wish, client, 0) : REASON_NONE;
 }
 
@@ -273,12 +287,10 @@ enum reason route_begin(struct router *router, const struct addr *client,
 	if (kind == ROUTE_DYNAMIC) {
 		route.meant = route_port_of(router, &route.name, port, now_ms);
 		wish.owners = route.meant.owners;
-		route.is_led = wish.owners &&
-			       affinity_is_shared(router->affinity, client);
 		reason = admit(router, &route, now_ms);
-	} else if (affinity_is_private(router->affinity, client)) {
-		reason = lead(&wish, client, &route, group);
 	}
+	if (!reason && affinity_is_private(router->affinity, client))
+		reason = lead(&wish, client, &route, group);
 	if (!reason)
 		reason = reserve(router, client, &wish, &route);
 	*move = wish.move;
