@@ -14,6 +14,7 @@
 #ifndef CORE_ANNOUNCED_H
 #define CORE_ANNOUNCED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/array.h"
@@ -62,6 +63,10 @@ uint16_t announced_same(struct announced *table, uint16_t port, uint64_t other,
  * version), the lowest of several; 0: it gives none. */
 uint16_t announced_port_of(struct announced *table,
 			   const struct syntax *interface, unsigned slot);
+/* Does the server in <slot> announce the interface (UUID and major version)
+ * on that port? */
+bool announced_has(struct announced *table, unsigned slot,
+		   const struct announcement *one);
 /* What the server in <slot> announces, by port: at most <most> into <room>.
  * Returns how many were written. */
 unsigned announced_copy(struct announced *table, unsigned slot,

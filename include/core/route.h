@@ -13,7 +13,9 @@
  *	connection in; with admit = any the same port of the client's server.
  *	admit = leased and no lease: no-lease, or lease-expired.
  *	a private client: the server that the port means; port-server-down if
- *	that may not be chosen.
+ *	that may not be chosen. Behind a shared address the client is there
+ *	already, so that a drained server serves it, as the issuer of a group.
+ *	Of several servers that have the number a group's issuer is meant.
  *	a client with a binding: its server. If that is the port's, the port's
  *	real one, else the port on which it gives the same interface, else
  *	stale-port.
@@ -78,7 +80,11 @@ struct route {
 	uint16_t dialled; /* by the client */
 	uint16_t port;	  /* of the server */
 	bool has_lease;	  /* held until route_end() */
-	const char *why;  /* "bound", "new", "moved", …: for the log */
+	/* By its group, or behind a shared address by its port: what else the
+	 * client has is there, so no other server will do. */
+	bool is_led;
+	bool is_of_run;	 /* of a shared address: its server is the run's */
+	const char *why; /* "bound", "new", "moved", …: for the log */
 	/* Of the last route_failed(), for the log: the server's port, and for
 	 * how long the failure set the server aside (0: it did not). */
 	uint16_t failed_port;

@@ -341,6 +341,17 @@ uint16_t announced_port_of(struct announced *table,
 	return port;
 }
 
+bool announced_has(struct announced *table, unsigned slot,
+		   const struct announcement *one)
+{
+	bool has;
+
+	pthread_rwlock_rdlock(&table->lock);
+	has = find(&table->list[slot], one) != NULL;
+	pthread_rwlock_unlock(&table->lock);
+	return has;
+}
+
 unsigned announced_copy(struct announced *table, unsigned slot,
 			struct announcement *room, unsigned most)
 {

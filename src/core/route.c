@@ -13,6 +13,8 @@ struct wish {
 	uint64_t now_ms;
 	uint64_t owners;	   /* a new binding: one of these; 0 = any */
 	bool is_group;		   /* … for they issued the client's group */
+	bool is_run;		   /* … for it is the run's; a move, too */
+	bool is_led;		   /* … for the client is there already */
 	const struct server *from; /* whom the binding leaves */
 	struct route_move move;	   /* noted while the slot was its own */
 };
@@ -27,21 +29,46 @@ static enum reason why_left(const struct server *from)
 	return REASON_SERVER_SET_ASIDE;
 }
 
+/* Who serves those that are there already: a drained server, too. */
+static uint64_t serving(struct array *array, uint64_t slots, uint64_t now_ms)
+{
+	uint64_t rest, bit, serves = 0;
+
+	for (rest = slots; rest; rest &= rest - 1) {
+		bit = rest & -rest;
+		if (server_serves(&array->server[__builtin_ctzll(rest)], false,
+				  now_ms))
+			serves |= bit;
+	}
+	return serves;
+}
+
+static uint64_t candidates_of(const struct wish *wish,
+			      const struct server *from)
+{
+	struct array *array = wish->router->array;
+	uint64_t open;
+
+	if (wish->is_led)
+		return serving(array, wish->owners, wish->now_ms);
+	open = array_open(array, wish->now_ms);
+	return wish->owners && (!from || wish->is_run) ? open & wish->owners
+						       : open;
+}
+
 /* Under a shard's lock: no look at the announced ports but at their masks,
  * which were read before. */
 static struct server *choose(void *ctx, uint64_t except, uint64_t key,
 			     const struct server *from)
 {
 	struct wish *wish = ctx;
-	uint64_t candidates = array_open(wish->router->array, wish->now_ms);
+	uint64_t candidates = candidates_of(wish, from);
 
 	wish->from = from;
 	if (from) {
 		wish->move.why = why_left(from);
 		memcpy(wish->move.from, from->name, sizeof(wish->move.from));
 	}
-	if (!from && wish->owners)
-		candidates &= wish->owners;
 	return sched_pick(wish->router->sched, candidates & ~except, key);
 }
 
@@ -49,7 +76,7 @@ static enum reason why_not(int err, const struct wish *wish)
 {
 	if (err == ERR_MEMORY)
 		return REASON_TABLE_FULL;
-	if (!wish->from && wish->owners)
+	if (!wish->from && wish->owners && !wish->is_run)
 		return wish->is_group ? REASON_GROUP_GONE
 				      : REASON_PORT_SERVER_DOWN;
 	return REASON_NO_SERVER;
@@ -97,20 +124,22 @@ static uint64_t owners_for(uint64_t owners, const struct server *meant)
 }
 
 /* The port of <server> that gives what <meant> gives: its own, unless it has
- * announced another for the interface since. 0: none. */
+ * announced another for the interface since. The number may be some other
+ * interface's by now: a server that restarted has its ports in any order.
+ * 0: none. */
 static uint16_t port_of(struct router *router, const struct route_port *meant,
 			const struct server *server)
 {
-	const struct vport *at = &meant->at;
+	const struct announcement then = { meant->at.interface,
+					   meant->at.port };
 	bool is_own = meant->owners & server_bit(server);
 	uint16_t now;
 
-	if (is_own &&
-	    announced_servers(router->announced, at->port) & server_bit(server))
-		return at->port;
-	now = announced_port_of(router->announced, &at->interface,
+	if (is_own && announced_has(router->announced, server->slot, &then))
+		return then.port;
+	now = announced_port_of(router->announced, &then.interface,
 				server->slot);
-	return now || !is_own ? now : at->port;
+	return now || !is_own ? now : then.port;
 }
 
 /* The dialled port, or what stands for it on the server. False: nothing. */
@@ -155,26 +184,52 @@ static int choose_run(void *ctx, uint64_t candidates)
 	return server ? server->slot : -1;
 }
 
-/* Whom a private client is to be led to before its binding is made. */
-static void lead(struct wish *wish, const struct addr *client,
-		 const struct route *route, uint32_t group)
+/* The server of the address's run, or that of a new one. One that cannot be
+ * remembered would split the client. */
+static enum reason join_run(struct wish *wish, const struct addr *client,
+			    uint64_t except)
 {
 	struct router *router = wish->router;
 	struct run_chooser chooser = { choose_run, wish };
-	int slot;
+	uint64_t candidates = array_open(router->array, wish->now_ms);
+	int slot = run_open(router->runs, client, candidates & ~except,
+			    &chooser, wish->now_ms);
 
-	if (group)
-		wish->is_group = group_issuers(router->groups, &route->name,
-					       group, route->dialled,
-					       wish->now_ms, &wish->owners);
-	if (wish->is_group || route->kind != ROUTE_MAPPER ||
-	    !affinity_is_shared(router->affinity, client))
+	if (slot < 0)
+		return why_not(slot, wish);
+	wish->is_run = true;
+	wish->owners = UINT64_C(1) << slot;
+	return REASON_NONE;
+}
+
+/* To who issued the group, of those who have the port. */
+static void lead_to_issuer(struct wish *wish, struct route *route,
+			   uint32_t group)
+{
+	uint64_t issuers;
+
+	if (!group_issuers(wish->router->groups, &route->name, group,
+			   route->dialled, wish->now_ms, &issuers))
 		return;
-	slot = run_open(router->runs, client,
-			array_open(router->array, wish->now_ms), &chooser,
-			wish->now_ms);
-	if (slot >= 0)
-		wish->owners = UINT64_C(1) << slot;
+	wish->owners = wish->owners ? wish->owners & issuers : issuers;
+	wish->is_group = true;
+	route->is_led = true;
+}
+
+/* Whom a private client is to be led to before its binding is made. A port
+ * that is one server's decides alone. */
+static enum reason lead(struct wish *wish, const struct addr *client,
+			struct route *route, uint32_t group)
+{
+	bool is_shared = affinity_is_shared(wish->router->affinity, client);
+
+	if (is_shared && route->meant.owners)
+		route->is_led = true;
+	else if (group && !route->meant.is_one)
+		lead_to_issuer(wish, route, group);
+	route->is_of_run =
+		is_shared && !route->is_led && route->kind == ROUTE_MAPPER;
+	return route->is_of_run ? join_run(wish, client, 0) : REASON_NONE;
 }
 
 static void release_lease(struct router *router, struct route *route,
@@ -205,6 +260,7 @@ static enum reason reserve(struct router *router, const struct addr *client,
 	struct affinity_chooser chooser = { choose, wish, 0 };
 	int err;
 
+	wish->is_led = route->is_led;
 	if (wish->is_group && !wish->owners)
 		return REASON_GROUP_GONE;
 	err = affinity_reserve(router->affinity, client, &chooser, wish->now_ms,
@@ -232,9 +288,9 @@ enum reason route_begin(struct router *router, const struct addr *client,
 		route.meant = route_port_of(router, &route.name, port, now_ms);
 		wish.owners = route.meant.owners;
 		reason = admit(router, &route, now_ms);
-	} else if (affinity_is_private(router->affinity, client)) {
-		lead(&wish, client, &route, group);
 	}
+	if (!reason && affinity_is_private(router->affinity, client))
+		reason = lead(&wish, client, &route, group);
 	if (!reason)
 		reason = reserve(router, client, &wish, &route);
 	*move = wish.move;
@@ -290,13 +346,16 @@ static uint16_t blamed_port(const struct route *route, enum reason cause)
 static enum reason move_on(struct router *router, struct route *route,
 			   enum reason cause, uint64_t now_ms)
 {
-	struct wish wish = { .router = router,
-			     .now_ms = now_ms,
-			     .owners = route->meant.owners };
+	struct wish wish = { .router = router, .now_ms = now_ms };
 	struct affinity_chooser chooser = { choose, &wish, route->tried };
-	int err =
-		affinity_move(router->affinity, &route->res, &chooser, now_ms);
+	int err;
 
+	if (route->is_led)
+		return cause;
+	/* Its client has the address for a name. */
+	if (route->is_of_run && join_run(&wish, &route->name, route->tried))
+		return cause;
+	err = affinity_move(router->affinity, &route->res, &chooser, now_ms);
 	route->is_busy = err == ERR_BUSY;
 	if (err)
 		return cause;

@@ -333,6 +333,22 @@ static void announced_port_of_is_the_lowest_of_the_server(void **state)
 	assert_int_equal(announced_port_of(table, &interface, 1), 0);
 }
 
+static void announced_has_is_of_that_server_port_and_interface(void **state)
+{
+	struct announcement one = { iface(1, 1, 7), 5000 };
+
+	(void)state;
+	SET(1, on(5000, 1), on(5000, 2), on(6000, 3));
+	assert_true(announced_has(table, 1, &one));
+	assert_false(announced_has(table, 0, &one));
+	one.port = 6000;
+	assert_false(announced_has(table, 1, &one));
+	assert_int_equal(note(1, 6000, 1), 1);
+	assert_true(announced_has(table, 1, &one));
+	one.interface.major = 2;
+	assert_false(announced_has(table, 1, &one));
+}
+
 static void announced_copy_is_by_port_and_within_the_room(void **state)
 {
 	struct announcement room[4] = { 0 };
@@ -472,6 +488,7 @@ int main(void)
 		TEST(announced_notes_go_with_their_server),
 		TEST(announced_note_needs_room_and_leaves_it_to_lists),
 		TEST(announced_port_of_is_the_lowest_of_the_server),
+		TEST(announced_has_is_of_that_server_port_and_interface),
 		TEST(announced_copy_is_by_port_and_within_the_room),
 		TEST(announced_order_is_one_of_every_field_but_the_minor),
 		TEST(announced_readers_see_a_whole_list),
