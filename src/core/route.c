@@ -363,6 +363,19 @@ static enum reason move_on(struct router *router, struct route *route,
 	return find_port(router, route) ? REASON_NONE : REASON_STALE_PORT;
 }
 
+/* Of the port that refused, and of the one that the client was told of and
+ * that stood for it. */
+static void end_leases(struct router *router, const struct route *route)
+{
+	const struct server *server = route->res.server;
+	const struct route_port *meant = &route->meant;
+
+	lease_end_port(router->leases, server->slot, route->port);
+	if (meant->is_one && meant->at.slot == server->slot &&
+	    meant->at.port != route->port)
+		lease_end_port(router->leases, server->slot, meant->at.port);
+}
+
 enum reason route_failed(struct router *router, struct route *route,
 			 enum reason cause, uint64_t now_ms)
 {
@@ -372,7 +385,7 @@ enum reason route_failed(struct router *router, struct route *route,
 	route->set_aside_ms = 0;
 	route->is_busy = false;
 	if (cause == REASON_CONNECT_REFUSED && route->kind == ROUTE_DYNAMIC)
-		lease_end_port(router->leases, server->slot, route->port);
+		end_leases(router, route);
 	if (!speaks_against_server(route, cause))
 		return cause;
 	route->set_aside_ms =

@@ -220,8 +220,11 @@ static bool is_to_be_asked(const struct rpc_conn *conn)
 	if (conn->route.kind == ROUTE_MAPPER &&
 	    svc->conf->rpc.epm == CONF_EPM_ANSWER)
 		return true;
-	return conn->route.kind != ROUTE_DYNAMIC &&
-	       affinity_is_private(affinity, &conn->client.addr);
+	/* A virtual port says by itself whose it is. */
+	if (conn->route.kind == ROUTE_DYNAMIC &&
+	    conf_has_virtual_ports(&svc->conf->rpc))
+		return false;
+	return affinity_is_private(affinity, &conn->client.addr);
 }
 
 static void serve_at_once(struct rpc_conn *conn)
