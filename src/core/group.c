@@ -304,7 +304,7 @@ static int shard_init(struct shard *shard, size_t part)
 	list_init(&shard->idle);
 	shard->mask = buckets - 1;
 	shard->pool = pool_new(sizeof(struct group), part);
-	shard->bucket = calloc(buckets, sizeof(shard->bucket[0]));
+	shard->bucket = calloc(buckets, sizeof(struct group *));
 	err = shard->pool && shard->bucket ? 0 : ERR_MEMORY;
 	if (!err)
 		err = -pthread_mutex_init(&shard->lock, NULL);
@@ -315,31 +315,38 @@ static int shard_init(struct shard *shard, size_t part)
 	return err;
 }
 
-static void shard_release(struct shard *shard)
+static void shards_free(struct shard *shard, unsigned nshards)
 {
-	pool_free(shard->pool);
-	free(shard->bucket);
-	pthread_mutex_destroy(&shard->lock);
+	unsigned i;
+
+	for (i = 0; i < nshards; i++) {
+		pool_free(shard[i].pool);
+		free(shard[i].bucket);
+		pthread_mutex_destroy(&shard[i].lock);
+	}
+	free(shard);
 }
 
-/* <nshards> counts those that are whole, for groups_free(). */
-static int make_shards(struct groups *groups, size_t entries)
+/* ERR_MEMORY, -errno: nothing is left. */
+static int shards_new(size_t entries, struct shard **out, unsigned *nshards)
 {
 	unsigned i, n = shards_for(entries);
 	size_t len = n * sizeof(struct shard);
+	struct shard *shard = aligned_alloc(_Alignof(struct shard), len);
 	int err;
 
-	groups->shard = aligned_alloc(_Alignof(struct shard), len);
-	if (!groups->shard)
+	if (!shard)
 		return ERR_MEMORY;
-	memset(groups->shard, 0, len);
+	memset(shard, 0, len);
 	for (i = 0; i < n; i++) {
-		err = shard_init(&groups->shard[i],
-				 entries / n + (i < entries % n));
-		if (err)
+		err = shard_init(&shard[i], entries / n + (i < entries % n));
+		if (err) {
+			shards_free(shard, i);
 			return err;
-		groups->nshards++;
+		}
 	}
+	*out = shard;
+	*nshards = n;
 	return 0;
 }
 
@@ -351,8 +358,8 @@ struct groups *groups_new(size_t entries,
 	if (!groups)
 		return NULL;
 	memcpy(groups->seed, seed, HASH_KEY_LEN);
-	if (make_shards(groups, entries)) {
-		groups_free(groups);
+	if (shards_new(entries, &groups->shard, &groups->nshards)) {
+		free(groups);
 		return NULL;
 	}
 	return groups;
@@ -360,12 +367,8 @@ struct groups *groups_new(size_t entries,
 
 void groups_free(struct groups *groups)
 {
-	unsigned i;
-
 	if (!groups)
 		return;
-	for (i = 0; i < groups->nshards; i++)
-		shard_release(&groups->shard[i]);
-	free(groups->shard);
+	shards_free(groups->shard, groups->nshards);
 	free(groups);
 }

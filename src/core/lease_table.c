@@ -217,8 +217,9 @@ void lease_shard_renew(struct lease_shard *shard, struct lease *lease,
 
 	lease->since_s = since_s;
 	age_leave(shard, lease);
+	/* Of an empty list its head, at second 0. */
 	newest = &shard->at[shard->at[AGE_IDLE].older];
-	if (newest != shard->at && is_newer(newest, lease))
+	if (is_newer(newest, lease))
 		lease->since_s = newest->since_s;
 	age_join(shard, lease, AGE_IDLE);
 }
@@ -257,7 +258,6 @@ void lease_shard_give(struct lease_shard *shard, struct lease *lease)
 	age_leave(shard, lease);
 	unchain(shard, lease);
 	lease->chain = shard->spare;
-	lease->port = 0;
 	shard->spare = place_of(shard, lease);
 }
 

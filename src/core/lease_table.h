@@ -12,7 +12,7 @@
  *   held	a lease that connections use; in no list of age
  *   idle	valid until it times out; in the list AGE_IDLE
  *   over	expired and remembered; in the list AGE_OVER, without a target
- *   spare	no lease: port 0, not in the hash table
+ *   spare	no lease: not in the hash table, without a target
  * and each list of age is in the order in which its leases were renewed.
  */
 #ifndef SRC_CORE_LEASE_TABLE_H
@@ -38,8 +38,8 @@ struct lease {
 	uint32_t before, after; /* in the ring of its target */
 	uint32_t since_s;	/* when it was last renewed */
 	uint32_t held;		/* by so many connections */
-	uint16_t port;		/* 0: spare */
-	uint16_t target;	/* its place; 0: over or spare */
+	uint16_t port;
+	uint16_t target; /* its place; 0: over or spare */
 };
 
 _Static_assert(sizeof(struct lease) == 48, "a lease is small");
