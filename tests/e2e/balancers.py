@@ -89,7 +89,7 @@ class Process:
         """Write the configuration; does not launch."""
         self.family = combination.family
         self.folder = folder
-        self.log = os.path.join(folder, self.kind + ".log")
+        self.log_file = os.path.join(folder, self.kind + ".log")
         # where every user may read it, for a reload
         self.conf = os.path.join(self.lab.folder, self.kind + ".conf")
         self.combination = combination
@@ -104,7 +104,7 @@ class Process:
                 file.write(text)
 
     def launch(self):
-        self.process = self.lab.start(NODE, self.argv(), self.log)
+        self.process = self.lab.start(NODE, self.argv(), self.log_file)
 
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
@@ -131,16 +131,21 @@ class Process:
 
     def log_lines(self, event, since=0):
         """The lines of an event in the log, from an offset on."""
-        with open(self.log, errors="replace") as file:
+        return [line for line in self.log(since).splitlines()
+                if f" event={event} " in line + " "]
+
+    def log(self, since):
+        """What the log has from an offset on."""
+        with open(self.log_file, errors="replace") as file:
             file.seek(since)
-            return [line for line in file if f" event={event} " in line]
+            return file.read()
 
     def log_size(self):
-        return os.path.getsize(self.log)
+        return os.path.getsize(self.log_file)
 
     def log_tail(self, lines=15):
         try:
-            with open(self.log, errors="replace") as file:
+            with open(self.log_file, errors="replace") as file:
                 return "".join(file.readlines()[-lines:])
         except OSError:
             return ""

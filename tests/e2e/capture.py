@@ -6,6 +6,8 @@ Layer: tests/e2e.  Needs tshark, wireshark-common (dumpcap).
 import collections
 import os
 import signal
+import socket
+import struct
 import subprocess
 
 import lab
@@ -16,6 +18,7 @@ PDUS = {"bind": 11, "bind_ack": 12, "auth3": 16, "request": 0, "response": 2}
 DECODE = ["-o", "tcp.try_heuristic_first:TRUE", "-d",
           "tcp.port==1024-65535,dcerpc"]
 BETWEEN = "\x1f"		# messages have commas in them
+CLOSED = 9			# discard: no node has it
 WARNING = 6291456		# tshark's number for an expert's warning
 FIELDS = {"number": "frame.number", "from4": "ip.src", "to4": "ip.dst",
           "from6": "ipv6.src", "to6": "ipv6.dst", "length": "tcp.len",
@@ -28,11 +31,13 @@ Packet = collections.namedtuple("Packet", FIELDS)
 
 
 class Capture:
-    """Everything TCP on a node's interface, from start() to stop()."""
+    """Everything TCP on a node's interface, from start() to stop(); the
+    node has a <neighbour>, an address in its network."""
 
-    def __init__(self, laboratory, node, path):
+    def __init__(self, laboratory, node, path, neighbour):
         self.lab = laboratory
         self.node = node
+        self.neighbour = neighbour
         self.path = path
 
     def start(self):
@@ -45,8 +50,17 @@ class Capture:
         return os.path.exists(self.path) and os.path.getsize(self.path) > 0
 
     def stop(self):
+        """Stop when everything that has passed is written: a connect to a
+        closed port that passes behind it has been."""
+        ports = self.lab.call(self.node, knock, self.neighbour)
+        lab.wait_until(lambda: ports in self._octets(), 10,
+                       "dumpcap writes what has passed")
         self.process.send_signal(signal.SIGINT)
         self.process.wait(10)
+
+    def _octets(self):
+        with open(self.path, "rb") as file:
+            return file.read()
 
     def __enter__(self):
         self.start()
@@ -54,6 +68,15 @@ class Capture:
 
     def __exit__(self, *_):
         self.stop()
+
+
+def knock(host):
+    """Connect to a port that is closed; both ports as TCP has them."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.bind(("", 0))
+        sock.connect_ex((host, CLOSED))
+        return struct.pack(">HH", sock.getsockname()[1], CLOSED)
 
 
 def decode(path):

@@ -25,21 +25,25 @@ DCERPCException = rpcrt.DCERPCException   # what the cases catch
 
 SECONDS = 10			# no call may take longer
 BIND = 11			# ptype
+SIZES_AT = 16			# of max_xmit_frag, max_recv_frag in bind
 GROUP_AT = 20			# of assoc_group_id in bind and bind_ack
 NOT_REGISTERED = 0x16c9a0d6	# ends a listing, answers a map in vain
 TCP_FLOOR = 7
 PAGE = 10			# entries a call: makes a listing take several
 PAGES_MAX = 200
+EPM = epm.MSRPC_UUID_PORTMAP
 NDR = uuidtup_to_bin(("8a885d04-1ceb-11c9-9fe8-08002b104860", "2.0"))
 
 
 class Transport(transport.TCPTransport):
     """impacket's TCP, with a source address, an association group to join,
-    and reads that end."""
+    a size of fragments to offer, and reads that end."""
 
-    def __init__(self, host, port, group=0, source=None, ready=None):
+    def __init__(self, host, port, group=0, source=None, ready=None,
+                 fragment=None):
         super().__init__(host, port)
         self.group = group
+        self.fragment = fragment
         self.source = source
         self.socket = ready
 
@@ -61,6 +65,9 @@ class Transport(transport.TCPTransport):
         if self.group and data[2] == BIND:
             group = struct.pack("<I", self.group)
             data = data[:GROUP_AT] + group + data[GROUP_AT + 4:]
+        if self.fragment and data[2] == BIND:
+            sizes = struct.pack("<HH", self.fragment, self.fragment)
+            data = data[:SIZES_AT] + sizes + data[SIZES_AT + 4:]
         self.socket.sendall(data)
 
     def recv(self, forceRecv=0, count=0):
@@ -77,17 +84,20 @@ class Transport(transport.TCPTransport):
 
 
 class Connection:
-    """A bound connection to one interface."""
+    """A bound connection to one interface; with NTLM unless <level> is
+    None."""
 
     def __init__(self, host, port, interface, group=0, source=None,
-                 secure=True, ready=None):
-        self.transport = Transport(host, port, group, source, ready)
-        if secure:
+                 level=RPC_C_AUTHN_LEVEL_PKT_PRIVACY, ready=None,
+                 fragment=None):
+        self.transport = Transport(host, port, group, source, ready,
+                                   fragment)
+        if level:
             self.transport.set_credentials(servers.USER, servers.PASSWORD,
                                            servers.DOMAIN)
         self.dce = self.transport.get_dce_rpc()
-        if secure:
-            self.dce.set_auth_level(RPC_C_AUTHN_LEVEL_PKT_PRIVACY)
+        if level:
+            self.dce.set_auth_level(level)
         self.dce.connect()
         try:
             ack = self.dce.bind(interface)
@@ -117,10 +127,11 @@ class Connection:
             return True
 
 
-def mapper(host, source=None, ready=None):
-    """A connection to an endpoint mapper, without authentication."""
-    return Connection(host, 135, epm.MSRPC_UUID_PORTMAP, source=source,
-                      secure=False, ready=ready)
+def mapper(host, source=None, ready=None, group=0, level=None,
+           fragment=None):
+    """A connection to an endpoint mapper, without authentication unless a
+    level is named."""
+    return Connection(host, 135, EPM, group, source, level, ready, fragment)
 
 
 def serves(host, port, source=None):
@@ -128,36 +139,43 @@ def serves(host, port, source=None):
     try:
         with socket.create_connection((host, port), SECONDS,
                                       source and (source, 0)) as sock:
-            sock.sendall(pdus.bind([epm.MSRPC_UUID_PORTMAP]))
+            sock.sendall(pdus.bind([EPM]))
             return bool(sock.recv(1))
     except OSError:
         return False
 
 
-def listing(host, source=None, page=PAGE):
+def listing(host, source=None, page=PAGE, fragment=None):
     """Everything an endpoint mapper announces: (object, annotation, tower)
     as octets, sorted.  A null handle or a status ends the listing; impacket's
     own loop looks at neither when Samba gives both."""
-    entries = []
-    handle = epm.ept_lookup_handle_t()
-    with mapper(host, source) as connection:
+    found = []
+    handle = None
+    with mapper(host, source, fragment=fragment) as connection:
         for _ in range(PAGES_MAX):
-            request = epm.ept_lookup()
-            request["inquiry_type"] = epm.RPC_C_EP_ALL_ELTS
-            request["object"] = NULL
-            request["Ifid"] = NULL
-            request["vers_option"] = epm.RPC_C_VERS_ALL
-            request["entry_handle"] = handle
-            request["max_ents"] = page
-            answer = connection.dce.request(request, checkError=False)
-            entries += [(bytes(entry["object"]),
-                         b"".join(entry["annotation"]),
-                         b"".join(entry["tower"]["tower_octet_string"]))
-                        for entry in answer["entries"][:answer["num_ents"]]]
-            handle = answer["entry_handle"]
-            if answer["status"] or handle.isNull():
-                return sorted(entries)
+            entries, handle, status = lookup(connection, handle, page)
+            found += [(bytes(entry["object"]),
+                       b"".join(entry["annotation"]),
+                       b"".join(entry["tower"]["tower_octet_string"]))
+                      for entry in entries]
+            if status or handle.isNull():
+                return sorted(found)
     raise RuntimeError(f"a listing of more than {PAGES_MAX} pages")
+
+
+def lookup(connection, handle, page):
+    """One ept_lookup for everything: (entries, handle to go on with,
+    status)."""
+    request = epm.ept_lookup()
+    request["inquiry_type"] = epm.RPC_C_EP_ALL_ELTS
+    request["object"] = NULL
+    request["Ifid"] = NULL
+    request["vers_option"] = epm.RPC_C_VERS_ALL
+    request["entry_handle"] = handle or epm.ept_lookup_handle_t()
+    request["max_ents"] = page
+    answer = connection.dce.request(request, checkError=False)
+    return (answer["entries"][:answer["num_ents"]], answer["entry_handle"],
+            answer["status"])
 
 
 def tower_port(tower):
@@ -180,6 +198,11 @@ def blank(tower):
     if tower_port(tower) is None:
         return tower
     return tower[:-13] + bytes(2) + tower[-11:-4] + bytes(4)
+
+
+def tower_interface(tower):
+    """The UUID that a tower's first floor names."""
+    return tower[5:5 + 16]
 
 
 def tcp_interfaces(entries):
@@ -219,14 +242,26 @@ def tcp_tower(interface):
     return tower
 
 
-def ept_map(connection, interface):
-    """The port of an interface, asked on a mapper's connection."""
+def ask_map(connection, interface):
+    """The answer to ept_map, asked on a mapper's connection."""
     request = epm.ept_map()
     tower = tcp_tower(interface)
     request["max_towers"] = 4
     request["map_tower"]["tower_length"] = len(tower)
     request["map_tower"]["tower_octet_string"] = tower
-    answer = connection.dce.request(request)
+    return connection.dce.request(request, checkError=False)
+
+
+def map_status(connection, interface):
+    """What ept_map says of an interface; 0 when it has an address."""
+    return ask_map(connection, interface)["status"]
+
+
+def ept_map(connection, interface):
+    """The port of an interface; DCERPCException when nobody has it."""
+    answer = ask_map(connection, interface)
+    if answer["status"]:
+        raise DCERPCException(error_code=answer["status"])
     towers = answer["ITowers"][:answer["num_towers"]]
     return tower_port(b"".join(towers[0]["tower_octet_string"]))
 

@@ -175,6 +175,30 @@ class Lab:
         """Further addresses for a node, which it uses only when asked."""
         self._addresses(name, numbers, "preferred_lft", "0")
 
+    def gateway(self, name, number):
+        """A node that forwards for others, behind its own address."""
+        self.node(name, number)
+        for file in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+            self.run(name, ["sh", "-c", f"echo 1 >/proc/sys/net/{file}"], 5)
+        self.nft(name, "add table inet nat", "add chain inet nat out "
+                 "{ type nat hook postrouting priority 100; }",
+                 "add rule inet nat out oifname eth0 masquerade")
+
+    def behind(self, gateway, name, number):
+        """A node in a network of its own behind a gateway."""
+        self._namespace(name)
+        ip("link", "add", "eth0", "netns", self.prefix + name, "type",
+           "veth", "peer", "name", name, "netns", self.prefix + gateway)
+        for node, device, host in ((gateway, name, 1), (name, "eth0", 2)):
+            self._ip(node, "link", "set", device, "up")
+            self._ip(node, "addr", "add", f"10.78.{number}.{host}/24",
+                     "dev", device)
+            self._ip(node, "addr", "add", f"fd00:78:{number}::{host}/64",
+                     "dev", device, "nodad")
+        self._ip(name, "route", "add", "default", "via", f"10.78.{number}.1")
+        self._ip(name, "route", "add", "default", "via",
+                 f"fd00:78:{number}::1")
+
     def _addresses(self, name, numbers, *words):
         words = " ".join(words)
         batch = "".join(f"addr add {v4(n)}/16 dev eth0\n"
@@ -212,6 +236,12 @@ class Lab:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace", timeout=seconds, preexec_fn=die_with_parent,
             **kwargs)
+
+    def nft(self, node, *commands):
+        """Say commands to a node's packet filter."""
+        done = self.run(node, ["nft", "; ".join(commands)], 10)
+        if done.returncode != 0:
+            raise LabError(f"nft: {done.stdout.strip()}")
 
     def _nsenter(self, node):
         return ["nsenter", f"--net=/run/netns/{self.prefix}{node}", "--"]

@@ -25,6 +25,7 @@ STRANGERS = range(256, 1500)	# further addresses of c4
 
 
 class World:
+    GATEWAY = 105		# the number of the address of c5 and c6
     NOT_BEGUN = "not begun, see the first case"
 
     def __init__(self, name, kind, provisioned):
@@ -40,6 +41,9 @@ class World:
         for client, number in CLIENT_NUMBERS.items():
             self.lab.node(client, number)
         self.lab.more(cases.STRANGER, *STRANGERS)
+        self.lab.gateway("nat", self.GATEWAY)
+        for client in cases.NATTED:
+            self.lab.behind("nat", client, int(client[1:]))
         self.smb_conf = servers.write_client_conf(
             os.path.join(self.lab.folder, "client"))
         self.balancer = KINDS[self.kind](self.lab, self.servers)
@@ -127,13 +131,28 @@ class World:
         return set().union(*map(clients.listing_ports, listings))
 
     @contextlib.contextmanager
-    def configured(self, changes):
+    def filtered(self, node, *rules):
+        """Rules of the packet filter for what comes to a node."""
+        self.lab.nft(node, "add table inet e2e",
+                     "add chain inet e2e input "
+                     "{ type filter hook input priority 0; }",
+                     *(f"add rule inet e2e input {rule}" for rule in rules))
+        try:
+            yield
+        finally:
+            self.lab.nft(node, "delete table inet e2e")
+
+    @contextlib.contextmanager
+    def configured(self, changes, ready=True):
         """Another configuration for a while; the next case finds the
-        combination's own."""
-        self.end_balancer()
+        combination's own.  <ready>: wait until it serves."""
+        if self.balancer.is_up():
+            self.end_balancer()
         self.balancer.configure(changes)
         try:
-            self.restart()
+            self.balancer.launch()
+            if ready:
+                self.wait_served()
             yield
         finally:
             self.balancer.stop()
