@@ -53,8 +53,11 @@ static void put_quoted(struct builder *line, const char *text)
 			builder_u8(line, (uint8_t)*text);
 			continue;
 		}
-		snprintf(octet, sizeof(octet), "\\x%02x",
-			 (unsigned)(unsigned char)*text);
+		if (*text == '"' || *text == '\\')
+			snprintf(octet, sizeof(octet), "\\%c", *text);
+		else
+			snprintf(octet, sizeof(octet), "\\x%02x",
+				 (unsigned)(unsigned char)*text);
 		put_text(line, octet);
 	}
 	builder_u8(line, '"');

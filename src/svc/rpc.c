@@ -98,7 +98,7 @@ void rpc_end(struct rpc_conn *conn, enum reason reason)
 
 	rpc_log_close(conn, reason, now);
 	route_end(&svc->shared->router, &conn->route, now);
-	if (reason == REASON_CLIENT_CLOSED)
+	if (reason == REASON_CLIENT_CLOSED || reason == REASON_GROUP_GONE)
 		close(conn->client_fd);
 	else
 		relay_close_reset(conn->client_fd);

@@ -19,8 +19,12 @@
 
 static void end(struct rpc_conn *conn, enum reason reason)
 {
+	struct svc_rpc *svc = conn->svc;
+
+	group_release(svc->shared->router.groups, conn->answered,
+		      loop_now_ms(svc->loop));
 	tick_entry_cancel(&conn->relay.idle);
-	loop_forget(conn->svc->loop, &conn->relay.side[RELAY_CLIENT].io);
+	loop_forget(svc->loop, &conn->relay.side[RELAY_CLIENT].io);
 	rpc_end(conn, reason);
 }
 
@@ -75,7 +79,8 @@ static enum reason answer_one(struct rpc_conn *conn, bool *is_dry)
 	reason = rpc_answer_pdu(conn, &pdu, &out);
 	if (out.len && !say(conn, &out))
 		return REASON_CLIENT_RESET;
-	if (!reason && !consume(conn, (size_t)whole))
+	/* What stays unread would make an end a reset. */
+	if (!consume(conn, (size_t)whole) && !reason)
 		reason = REASON_CLIENT_RESET;
 	return reason;
 }
@@ -110,7 +115,7 @@ void rpc_answer(struct rpc_conn *conn)
 	struct loop_io *io = &conn->relay.side[RELAY_CLIENT].io;
 
 	conn->server = conn->route.res.server;
-	conn->answered_group = 0;
+	conn->answered = NULL;
 	conn->opened_ms = loop_now_ms(svc->loop);
 	*io = (struct loop_io){ .fd = conn->client_fd, .ready = answer_ready };
 	if (route_answered(&svc->shared->router, &conn->route) ||

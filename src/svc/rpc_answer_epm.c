@@ -47,15 +47,25 @@ static struct pdu_answer answer_context(const struct pdu_context *context)
 	return answer;
 }
 
-/* 0 in a bind asks for a new group. Ours are numbers that no server of the
- * array gives out by chance often; that they are known is what counts. */
+/* The group that the client asks for, if it is one that was given to it in
+ * this server's name, or a new one, which is no number of a server's. 0: it
+ * is unknown. */
 static uint32_t group_for(struct rpc_conn *conn, uint32_t asked)
 {
 	struct svc_rpc_shared *shared = conn->svc->shared;
+	struct groups *groups = shared->router.groups;
+	uint64_t issuers = 0;
 
-	if (asked)
-		return asked;
-	return 0x10000u + atomic_fetch_add(&shared->next_group, 1);
+	if (asked && (!group_issuers(groups, &conn->route.name, asked, EPM_PORT,
+				     loop_now_ms(conn->svc->loop), &issuers) ||
+		      !(issuers & server_bit(conn->server))))
+		return 0;
+	if (!asked)
+		asked = 0x10000u + atomic_fetch_add(&shared->next_group, 1);
+	if (!conn->answered)
+		conn->answered = group_learn(groups, &conn->route.name, asked,
+					     conn->server->slot, EPM_PORT);
+	return asked;
 }
 
 static uint16_t clamp(uint16_t size)
@@ -73,11 +83,15 @@ static enum reason answer_bind(struct rpc_conn *conn, const struct pdu *pdu,
 
 	if (pdu_bind_read(pdu, &bind))
 		return REASON_NOT_RPC;
-	if (is_bind)
-		conn->answered_group = group_for(conn, bind.assoc_group);
-	else
+	ack.assoc_group = bind.assoc_group;
+	if (!is_bind)
 		ack.address.len = 0;
-	ack.assoc_group = conn->answered_group;
+	else
+		ack.assoc_group = group_for(conn, bind.assoc_group);
+	if (is_bind && !ack.assoc_group) {
+		pdu_bind_nak_write(out, pdu->call_id, PDU_NAK_NONE);
+		return REASON_GROUP_GONE;
+	}
 	ack.max_xmit = clamp(bind.max_recv);
 	ack.max_recv = clamp(bind.max_xmit);
 	ack.nresults = bind.ncontexts;

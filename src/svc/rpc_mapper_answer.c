@@ -120,13 +120,6 @@ static enum fate judge_real(struct judge *judge,
 	return FATE_KEEP;
 }
 
-static bool is_allowed(const struct rpc_conn *conn,
-		       const struct syntax *interface)
-{
-	return conf_takes(&conn->svc->conf->rpc, interface) ||
-	       iface_of(interface) == &iface_epm;
-}
-
 static enum fate judge_tower(struct judge *judge, struct bytes at)
 {
 	uint8_t *tower = judge->answer->stub + (at.at - judge->answer->stub);
@@ -135,7 +128,7 @@ static enum fate judge_tower(struct judge *judge, struct bytes at)
 
 	if (!at.len || tower_read(at, &read))
 		return FATE_KEEP;
-	if (!is_allowed(judge->conn, &read.interface))
+	if (!conf_takes(&judge->conn->svc->conf->rpc, &read.interface))
 		return FATE_DROP;
 	if (at.at <= judge->judged)
 		return FATE_KEEP;

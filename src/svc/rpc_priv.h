@@ -60,9 +60,9 @@ struct rpc_conn {
 	struct svc_rpc *svc;
 	struct relay relay;
 	union {
-		struct dial dial;	 /* until the server is reached */
-		struct rpc_watch watch;	 /* from then on */
-		uint32_t answered_group; /* RPC_ANSWERED: the client's */
+		struct dial dial;	/* until the server is reached */
+		struct rpc_watch watch; /* from then on */
+		struct group *answered; /* RPC_ANSWERED: held, or NULL */
 	};
 	struct route route;
 	struct server *server; /* dialled; the route holds it */

@@ -83,7 +83,7 @@ static void odd_values_are_quoted_and_cannot_forge_a_line(void **state)
 		{ "", "event=x k=\"\"" },
 		{ "two words", "event=x k=\"two words\"" },
 		{ "a=b", "event=x k=\"a=b\"" },
-		{ "a\"b\\c", "event=x k=\"a\\x22b\\x5cc\"" },
+		{ "a\"b\\c", "event=x k=\"a\\\"b\\\\c\"" },
 		{ "a\nevent=y", "event=x k=\"a\\x0aevent=y\"" },
 		{ "\x1b[31m\x7f", "event=x k=\"\\x1b[31m\\x7f\"" },
 		{ "\xc3\xa4", "event=x k=\"\\xc3\\xa4\"" },
