@@ -67,8 +67,9 @@ enum pdu_auth_level {
 #define PDU_FAULT_ACCESS_DENIED	   0x00000005u
 #define PDU_FAULT_NDR		   0x000006f7u
 #define PDU_FAULT_SEC_PKG	   0x00000721u
-/* What a fault's status is called, kebab-case: those of C706 appendix E and
- * what Windows sends besides; NULL if it has no name. */
+/* What a fault's status is called, as its source writes it: those of C706
+ * appendix E (nca_s_fault_context_mismatch) and what Windows sends besides
+ * (RPC_X_BAD_STUB_DATA); NULL if it has no name. */
 const char *pdu_fault_name(uint32_t status);
 
 struct pdu {

@@ -126,23 +126,37 @@ static uint16_t note_map(struct rpc_conn *conn, const struct pdu *pdu,
 	return (uint16_t)map.max_towers;
 }
 
+/* The context that a request names. A client may ask before it heard that its
+ * bind was accepted: then it is one of those that it offered. */
+static const struct mapper_context *asked_context(struct rpc_mapper *mapper,
+						  uint16_t id)
+{
+	const struct mapper_context *context = find_context(mapper, id);
+	unsigned i;
+
+	for (i = 0; i < mapper->noffered && !context; i++)
+		if (mapper->offered[i].id == id)
+			context = &mapper->offered[i];
+	return context;
+}
+
 void rpc_mapper_request(struct rpc_conn *conn, const struct pdu *pdu)
 {
 	struct rpc_mapper *mapper = conn->watch.mapper;
 	struct pdu_request request;
-	struct mapper_context *context;
+	const struct mapper_context *context;
 
 	if (!(pdu->flags & PDU_FIRST) || pdu_request_read(pdu, &request))
 		return;
-	context = find_context(mapper, request.context);
+	context = asked_context(mapper, request.context);
 	if (!context || !context->is_epm ||
 	    (request.opnum != EPM_MAP && request.opnum != EPM_LOOKUP))
 		return;
 	*open_call(mapper, pdu->call_id) = (struct mapper_call){
 		.id = pdu->call_id,
+		.context = request.context,
 		.max = note_map(conn, pdu, &request, context->is_64),
 		.opnum = (uint8_t)request.opnum,
-		.is_64 = context->is_64,
 		.is_open = true,
 	};
 }
@@ -280,6 +294,7 @@ size_t rpc_mapper_response(struct rpc_conn *conn, uint8_t *at, size_t len,
 	struct rpc_mapper *mapper = conn->watch.mapper;
 	struct mapper_answer answer = { 0 };
 	size_t first = (size_t)pdu_length(bytes_of(at, len));
+	struct mapper_context *context;
 	struct mapper_call *call;
 	struct pdu pdu;
 	int whole;
@@ -287,10 +302,11 @@ size_t rpc_mapper_response(struct rpc_conn *conn, uint8_t *at, size_t len,
 	if (pdu_read(bytes_of(at, first), &pdu))
 		return first;
 	call = find_call(mapper, pdu.call_id);
-	if (!call || !(pdu.flags & PDU_FIRST))
+	context = call ? find_context(mapper, call->context) : NULL;
+	if (!context || !context->is_epm || !(pdu.flags & PDU_FIRST))
 		return first;
 	answer.opnum = call->opnum;
-	answer.is_64 = call->is_64;
+	answer.is_64 = context->is_64;
 	answer.max = call->max;
 	whole = gather(conn->svc, at, len, &answer);
 	if (!whole && len <= RELAY_HELD_MAX / 2)

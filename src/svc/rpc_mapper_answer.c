@@ -8,7 +8,8 @@
  * Each port that an answer names is recorded as a lease. Where ports are
  * virtual and the answer is not signed, the port and the address floor are
  * written over in place. What the client may not use is taken out, which
- * makes an unsigned answer anew.
+ * makes an unsigned answer anew; where its length must stay (a verifier behind
+ * it, NDR64) the tower names an interface that nobody serves.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -120,31 +121,48 @@ static enum fate judge_real(struct judge *judge,
 	return FATE_KEEP;
 }
 
-static enum fate judge_tower(struct judge *judge, struct bytes at)
+static enum fate judge_new(struct judge *judge, uint8_t *tower,
+			   const struct tower *read)
 {
-	uint8_t *tower = judge->answer->stub + (at.at - judge->answer->stub);
-	struct announcement seen;
-	struct tower read;
+	struct announcement seen = { .interface = read->interface,
+				     .port = read->port };
 
-	if (!at.len || tower_read(at, &read))
-		return FATE_KEEP;
-	if (!conf_takes(&judge->conn->svc->conf->rpc, &read.interface))
+	if (!conf_takes(&judge->conn->svc->conf->rpc, &read->interface))
 		return FATE_DROP;
-	if (at.at <= judge->judged)
-		return FATE_KEEP;
-	judge->judged = at.at;
-	seen.interface = read.interface;
-	seen.port = read.port;
-	if (read.protocol != TOWER_TCP || read.port == EPM_PORT || !read.port) {
-		if (judge->writes && read.addr_offset) {
-			tower_patch(tower, &read, read.port, &judge->vip);
+	if (read->protocol != TOWER_TCP || read->port == EPM_PORT ||
+	    !read->port) {
+		if (judge->writes && read->addr_offset) {
+			tower_patch(tower, read, read->port, &judge->vip);
 			judge->is_changed = true;
 		}
 		return FATE_KEEP;
 	}
 	if (judge->writes)
-		return judge_virtual(judge, tower, &read, &seen);
+		return judge_virtual(judge, tower, read, &seen);
 	return judge_real(judge, &seen);
+}
+
+/* One that is dropped names the nil interface from then on: whoever cannot
+ * take it out leaves it like that, and an alias of it shows what became of
+ * it. */
+static enum fate judge_tower(struct judge *judge, struct bytes at)
+{
+	uint8_t *tower = judge->answer->stub + (at.at - judge->answer->stub);
+	struct tower read;
+	enum fate fate;
+
+	if (!at.len || tower_read(at, &read))
+		return FATE_KEEP;
+	if (at.at <= judge->judged)
+		return uuid_is_nil(&read.interface.uuid) ? FATE_DROP
+							 : FATE_KEEP;
+	judge->judged = at.at;
+	fate = judge_new(judge, tower, &read);
+	if (fate == FATE_DROP && !is_signed(judge->answer)) {
+		tower_spoil(tower, &read);
+		judge->is_changed = true;
+	}
+	return fate;
 }
 
 static enum mapper_verdict unless_changed(const struct judge *judge)
@@ -157,7 +175,8 @@ static enum mapper_verdict make_anew(struct judge *judge, struct bytes stub)
 {
 	struct mapper_answer *answer = judge->answer;
 	struct svc_rpc *svc = judge->conn->svc;
-	struct builder out = builder_over(svc->room->answer, RPC_ROOM, true);
+	struct builder out =
+		builder_over(svc->room->answer, RPC_ROOM, answer->little);
 	size_t most = answer->fragment[0].len & ~(size_t)7, done = 0, n;
 	uint8_t flags = PDU_FIRST;
 
@@ -174,7 +193,7 @@ static enum mapper_verdict make_anew(struct judge *judge, struct bytes stub)
 		done += n;
 	} while (done < stub.len && !out.err);
 	if (out.err || out.len > answer->len)
-		return MAPPER_PASS;
+		return unless_changed(judge);
 	answer->new = svc->room->answer;
 	answer->new_len = out.len;
 	return MAPPER_REPLACE;
@@ -185,7 +204,7 @@ static enum mapper_verdict not_registered(struct judge *judge)
 {
 	struct mapper_answer *answer = judge->answer;
 	uint8_t room[128];
-	struct builder stub = builder_over(room, sizeof(room), true);
+	struct builder stub = builder_over(room, sizeof(room), answer->little);
 	static const struct epm_map_reply none = { .status =
 							   EPM_NOT_REGISTERED };
 
@@ -261,7 +280,8 @@ static enum mapper_verdict list_anew(struct judge *judge,
 {
 	static const struct epm_handle nil;
 	struct svc_rpc *svc = judge->conn->svc;
-	struct builder stub = builder_over(svc->room->anew, RPC_ROOM, true);
+	struct builder stub =
+		builder_over(svc->room->anew, RPC_ROOM, judge->answer->little);
 
 	reply->nentries = nleft;
 	if (!nleft && !epm_handle_is_nil(&reply->handle) &&
@@ -273,20 +293,8 @@ static enum mapper_verdict list_anew(struct judge *judge,
 	}
 	epm_lookup_reply_write(&stub, reply, svc->room->entry, nwas);
 	if (stub.err)
-		return MAPPER_PASS;
+		return unless_changed(judge);
 	return make_anew(judge, bytes_of(stub.at, stub.len));
-}
-
-/* In NDR64, which we do not write, an entry that is to go names an interface
- * that nobody serves. */
-static void spoil_tower(struct judge *judge, struct bytes at)
-{
-	struct tower read;
-
-	if (!at.len || tower_read(at, &read))
-		return;
-	tower_spoil(judge->answer->stub + (at.at - judge->answer->stub), &read);
-	judge->is_changed = true;
 }
 
 static enum mapper_verdict judge_lookup(struct judge *judge, struct ndr form)
@@ -311,8 +319,6 @@ static enum mapper_verdict judge_lookup(struct judge *judge, struct ndr form)
 			return MAPPER_WAIT;
 		if (fate == FATE_KEEP)
 			entry[nleft++] = entry[i];
-		else if (answer->is_64 && !answer->auth_level)
-			spoil_tower(judge, entry[i].tower);
 	}
 	if (nleft == reply.nentries || answer->is_64 || answer->auth_level)
 		return unless_changed(judge);

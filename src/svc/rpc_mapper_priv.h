@@ -29,9 +29,9 @@ struct mapper_context {
 /* ept_map or ept_lookup, asked and not answered. */
 struct mapper_call {
 	uint32_t id;
-	uint16_t max; /* towers that ept_map asked for */
+	uint16_t context; /* its id */
+	uint16_t max;	  /* towers that ept_map asked for */
 	uint8_t opnum;
-	bool is_64;
 	bool is_open;
 };
 

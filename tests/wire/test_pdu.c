@@ -283,11 +283,12 @@ static void responses_and_faults_say_what_they_say(void **state)
 	pdu = read_vector("34_fault_context_mismatch.bin", &room);
 	assert_int_equal(pdu_fault_read(&pdu, &fault), 0);
 	assert_int_equal(fault.status, PDU_FAULT_CONTEXT_MISMATCH);
-	assert_string_equal(pdu_fault_name(fault.status), "context-mismatch");
+	assert_string_equal(pdu_fault_name(fault.status),
+			    "nca_s_fault_context_mismatch");
 	pdu = read_vector("35_fault_unknown_if.bin", &room);
 	assert_int_equal(pdu_fault_read(&pdu, &fault), 0);
 	assert_int_equal(fault.status, PDU_FAULT_UNKNOWN_IF);
-	assert_string_equal(pdu_fault_name(fault.status), "unknown-interface");
+	assert_string_equal(pdu_fault_name(fault.status), "nca_s_unk_if");
 	assert_null(pdu_fault_name(0));
 }
 
@@ -639,8 +640,9 @@ static void faults_have_names_of_their_own(void **state)
 	for (i = 0x1c000001; i <= 0x1c00001d; i++)
 		assert_int_equal(pdu_fault_name((uint32_t)i) != NULL,
 				 i != 0x1c000011);
-	assert_string_equal(pdu_fault_name(0x1c00001a), "context-mismatch");
-	assert_string_equal(pdu_fault_name(0x721), "security-package-error");
+	assert_string_equal(pdu_fault_name(0x1c00001a),
+			    "nca_s_fault_context_mismatch");
+	assert_string_equal(pdu_fault_name(0x721), "RPC_S_SEC_PKG_ERROR");
 	assert_null(pdu_fault_name(0x1c00001e));
 	assert_null(pdu_fault_name(0x1c000026));
 	assert_null(pdu_fault_name(0xffffffff));
