@@ -37,20 +37,33 @@ static void add_fixed(const struct conf_rpc *rpc, struct portset *wanted)
 	}
 }
 
+/* Virtual ports of interfaces that their server gives, on whatever port now:
+ * one that lingers may come to lead somewhere again, and is closed till then. */
+static void add_virtual(const struct daemon *daemon, struct portset *told)
+{
+	const struct router *router = &daemon->shared.router;
+	struct portset mapped;
+	struct vport at;
+	int port;
+
+	portmap_ports(router->portmap, &mapped);
+	for (port = portset_next(&mapped, 0); port >= 0;
+	     port = portset_next(&mapped, (unsigned)port + 1))
+		if (portmap_at(router->portmap, (uint16_t)port, &at) &&
+		    announced_port_of(router->announced, &at.interface,
+				      at.slot))
+			portset_add(told, (uint16_t)port);
+}
+
 /* Ports that the servers' answers make: of the VIP, where it has its own. */
 static void add_told(const struct daemon *daemon, struct portset *told)
 {
 	const struct conf_rpc *rpc = &daemon->conf->rpc;
-	struct portset mapped;
-	unsigned i;
 
-	if (conf_has_virtual_ports(rpc)) {
-		portmap_ports(daemon->shared.router.portmap, &mapped);
-		for (i = 0; i < PORTSET_WORDS; i++)
-			told->word[i] |= mapped.word[i];
-	} else if (rpc->ports == CONF_PORTS_DYNAMIC) {
+	if (conf_has_virtual_ports(rpc))
+		add_virtual(daemon, told);
+	else if (rpc->ports == CONF_PORTS_DYNAMIC)
 		add_announced(daemon, told);
-	}
 }
 
 /* Are those who have a lease let in by the kernel, and nobody else? */
