@@ -217,11 +217,11 @@ class World:
         host = self.target(cases.STRANGER)
         port = self.call(cases.STRANGER, clients.who, host, "samr",
                          self.stranger())[0]
-        source = self.stranger()
         lab.wait_until(
             lambda: not self.call(cases.STRANGER, clients.serves, host, port,
-                                  source),
-            balancers.READY_SECONDS, "leased refuses who was told nothing")
+                                  self.stranger()),
+            balancers.READY_SECONDS, "leased refuses who was told nothing",
+            0.2)
         self.end_balancer()
         self.balancer.configure()
 
