@@ -110,7 +110,10 @@ def complaints(packets):
     for packet in packets:
         messages = zip(packet.severities.split(BETWEEN),
                        packet.messages.split(BETWEEN))
-        found |= {(packet.types, packet.operations, message)
+        # several PDUs of a kind in a packet are no other matter than one
+        what = "+".join(sorted(set(packet.types.split(BETWEEN))))
+        which = "+".join(sorted(set(packet.operations.split(BETWEEN))))
+        found |= {(what, which, message)
                   for severity, message in messages
                   if packet.malformed or
                   (packet.types and int(severity or 0) >= WARNING)}

@@ -182,7 +182,7 @@ def scan_any(world):
               f"port {port} of no server serves")
 
 
-@case("mode", "ss", "nft", "bpftool", on=("mapilbd",))
+@case("mode", "ss", "bpftool", on=("mapilbd",))
 def mode_is_what_was_asked(world):
     """The way of listening and the user are those of the configuration."""
     way = world.combination.intercept
@@ -609,7 +609,7 @@ def read_greeting(host, port):
         return sock.recv(len(GREETING))
 
 
-@case("late-vip", "ss", "nft", "bpftool", on=("mapilbd",))
+@case("late-vip", "ss", "bpftool", on=("mapilbd",))
 def virtual_address_may_arrive_later(world):
     """The balancer starts without its virtual address (another node has it)
     and serves as soon as it comes."""
@@ -630,7 +630,7 @@ def virtual_address_may_arrive_later(world):
         world.call(client, clients.who, world.target(client), "samr")
 
 
-@case("drain", "ss", "nft", "bpftool", on=("mapilbd",))
+@case("drain", "ss", "bpftool", on=("mapilbd",))
 def sigterm_drains(world):
     """After SIGTERM a bound client goes on, a new one is refused; when the
     last connection ends the balancer ends with exit 0, with nothing left."""
@@ -675,7 +675,7 @@ def check_end(world, code):
     check(not left, "; ".join(left))
 
 
-@case("crash", "ss", "nft", "bpftool", on=("mapilbd",),
+@case("crash", "ss", "bpftool", on=("mapilbd",),
       per=("intercept", "user", "admit"))
 def crash_is_cleaned_up(world):
     """After SIGKILL a new start works; SIGTERM with a client that does not

@@ -25,8 +25,7 @@ SIGNED = ("integrity", "privacy")
 
 # Ports
 
-@case("told-ports", on=("mapilbd",), per=("intercept", "epm", "admit",
-                                          "layout"))
+@case("told-ports", on=("mapilbd",))
 def told_ports_lead_to_the_told_server(world):
     """Servers that use one port for different interfaces, and different
     ports for one interface: the port that a client is told leads it to its
@@ -124,8 +123,7 @@ def change(host, operation):
 
 # Authenticated conversations
 
-@case("signed", on=("mapilbd", "direct"),
-      per=("intercept", "family", "epm", "admit", "layout"))
+@case("signed", on=("mapilbd", "direct"))
 def authenticated_conversations_work(world):
     """The endpoint mapper asked with NTLM at several levels by
     impacket: the call on the told port reaches the client's server.  What is
@@ -315,7 +313,7 @@ def refusal_on_135(world, client):
 
 # Answers of the balancer's own
 
-@case("mapper-blocked", "nft", epm=("answer",), on=("mapilbd",))
+@case("mapper-blocked", epm=("answer",), on=("mapilbd",))
 def answers_need_no_endpoint_mapper(world):
     """A server's 135 is blocked, its other ports are open: its client gets
     answers, before and after the balancer knows."""

@@ -29,7 +29,7 @@ def clients_find_their_server_after_a_crash(world):
         tasks = {source: world.task(STRANGER, work, host, source, tells=True)
                  for source in world.residents().values()}
         had = {source: task.next(20)[1] for source, task in tasks.items()}
-        wait_written(path)
+        wait_written(world, path)
         world.balancer.stop()
         world.balancer.launch()
         for source, task in tasks.items():
@@ -72,9 +72,11 @@ def work(host, source, tell):
             time.sleep(0.02)
 
 
-def wait_written(path):
-    """Wait until the state file is younger than what it must have."""
+def wait_written(world, path):
+    """Wait until the state file has everything up to now: it was written
+    for something later, a new client's binding."""
     now = time.time_ns()
+    world.new_client()
     wait_until(lambda: os.path.exists(path) and
                os.stat(path).st_mtime_ns > now, balancers.READY_SECONDS,
                f"{path} is written")

@@ -17,7 +17,6 @@ import lab
 import servers
 import traces
 
-RESIDENTS_TRIES = 12
 KINDS = {kind.kind: kind for kind in
          (balancers.Mapilbd, balancers.Haproxy, balancers.Direct)}
 CLIENT_NUMBERS = {"c1": 101, "c2": 102, "c3": 103, "c4": 104}
@@ -98,17 +97,20 @@ class World:
 
     def residents(self):
         """A client that was never seen for each server, which has it:
-        {name of the server: address of the client}."""
+        {name of the server: address of the client}.  A server that was away
+        may need a moment until it gets one."""
         found = {}
-        for _ in range(RESIDENTS_TRIES):
+
+        def is_complete():
             source = self.stranger()
-            name = self.call(cases.STRANGER, clients.who,
-                             self.target(cases.STRANGER), "samr", source)[1]
+            name = self.call(cases.STRANGER, clients.who_served,
+                             self.target(cases.STRANGER), "samr", source,
+                             cases.RETURN_SECONDS)[1]
             found.setdefault(name, source)
-            if len(found) == len(self.servers):
-                return found
-        raise lab.LabError(f"{RESIDENTS_TRIES} new clients are all on "
-                           f"{sorted(found)}")
+            return len(found) == len(self.servers)
+        lab.wait_until(is_complete, cases.RETURN_SECONDS,
+                       "every server gets a new client")
+        return found
 
     @property
     def page(self):
@@ -215,11 +217,11 @@ class World:
         host = self.target(cases.STRANGER)
         port = self.call(cases.STRANGER, clients.who, host, "samr",
                          self.stranger())[0]
-        source = self.stranger()
         lab.wait_until(
             lambda: not self.call(cases.STRANGER, clients.serves, host, port,
-                                  source),
-            balancers.READY_SECONDS, "leased refuses who was told nothing")
+                                  self.stranger()),
+            balancers.READY_SECONDS, "leased refuses who was told nothing",
+            0.2)
         self.end_balancer()
         self.balancer.configure()
 
@@ -264,13 +266,17 @@ class World:
 
     def run_case(self, each):
         """The reason why a case failed, or None.  A balancer or a server
-        that a case left dead is started again for the next."""
+        that a case left dead is started again for the next; a balancer also
+        when a case failed, that may have left it in any state."""
         reason = None
         try:
             self.revive()
             each(self)
         except Exception as error:
             reason = describe(error)
+            if self.kind != "direct":
+                self.balancer.stop()
+                self.balancer.configure()
         self.lab.end_tasks()
         return reason
 
