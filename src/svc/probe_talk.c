@@ -150,7 +150,8 @@ static bool is_found(const struct talk *talk, const struct syntax *syntax)
 	return false;
 }
 
-/* Towers that we cannot read belong to protocols that we do not serve. */
+/* Towers that we cannot read belong to protocols that we do not serve; what
+ * is on the mapper's own port needs no other. */
 static void note_tower(struct talk *talk, struct bytes octets)
 {
 	struct tower tower;
@@ -158,7 +159,7 @@ static void note_tower(struct talk *talk, struct bytes octets)
 	if (!octets.len || tower_read(octets, &tower))
 		return;
 	if (tower.protocol != TOWER_TCP || !tower.port ||
-	    !conf_takes(talk->rpc, &tower.interface))
+	    tower.port == EPM_PORT || !conf_takes(talk->rpc, &tower.interface))
 		return;
 	if (talk->nfound == ANNOUNCED_MAX) {
 		talk->left_out++;

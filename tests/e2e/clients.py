@@ -197,7 +197,7 @@ def blank(tower):
     others as they are."""
     if tower_port(tower) is None:
         return tower
-    return tower[:-13] + bytes(2) + tower[-11:-4] + bytes(4)
+    return tower[:-11] + bytes(2) + tower[-9:-4] + bytes(4)
 
 
 def tower_interface(tower):

@@ -288,6 +288,9 @@ class World:
             self.restart()
 
     def finish(self):
+        """In order, so that the next combination finds nothing of this."""
+        if self.balancer.is_up():
+            self.balancer.terminate(balancers.STOP_SECONDS)
         self.balancer.stop()
         for server in self.servers:
             if os.path.exists(server.log):
