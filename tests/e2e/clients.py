@@ -192,12 +192,13 @@ def tower_address(tower):
 
 
 def blank(tower):
-    """A tower of ncacn_ip_tcp without its port and address, which are its
-    last octets (a 2-octet port, a floor's 5 octets, a 4-octet address);
-    others as they are."""
-    if tower_port(tower) is None:
+    """A tower without what a balancer writes over: the address of its last
+    floor, if it has one, and in front of that (2 octets, then the floor's 5)
+    the port of ncacn_ip_tcp."""
+    if tower[-9:-4] != bytes([1, 0, 9, 4, 0]):
         return tower
-    return tower[:-11] + bytes(2) + tower[-9:-4] + bytes(4)
+    port = tower[-11:-9] if tower_port(tower) is None else bytes(2)
+    return tower[:-11] + port + tower[-9:-4] + bytes(4)
 
 
 def tower_interface(tower):
