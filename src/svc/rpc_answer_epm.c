@@ -48,14 +48,49 @@ static struct pdu_answer answer_context(const struct pdu_context *context)
 }
 
 /* 0 in a bind asks for a new group. Ours are numbers that no server of the
- * array gives out by chance often; that they are known is what counts. */
-static uint32_t group_for(struct rpc_conn *conn, uint32_t asked)
+ * array gives out by chance often; one that we do not know is as good, for
+ * nothing that we say depends on it. A client of which each connection stands
+ * for itself is led by it to the same server's endpoints. */
+static void join_group(struct rpc_conn *conn, uint32_t asked)
 {
 	struct svc_rpc_shared *shared = conn->svc->shared;
+	struct rpc_answered *answered = &conn->answered;
+	struct router *router = &shared->router;
 
-	if (asked)
-		return asked;
-	return 0x10000u + atomic_fetch_add(&shared->next_group, 1);
+	if (answered->group_id)
+		return;
+	answered->group_id =
+		asked ? asked
+		      : 0x10000u + atomic_fetch_add(&shared->next_group, 1);
+	if (affinity_is_private(router->affinity, &conn->client.addr))
+		answered->group = group_learn(
+			router->groups, &conn->route.name, answered->group_id,
+			conn->server->slot, conn->route.port);
+}
+
+static bool is_accepted(const struct rpc_answered *answered, uint16_t context)
+{
+	unsigned i;
+
+	for (i = 0; i < answered->ncontexts; i++)
+		if (answered->context[i] == context)
+			return true;
+	return false;
+}
+
+/* The answer to one context; more than we remember are too many. */
+static struct pdu_answer accept_context(struct rpc_answered *answered,
+					const struct pdu_context *context)
+{
+	struct pdu_answer answer = answer_context(context);
+
+	if (answer.result != PDU_ACCEPT || is_accepted(answered, context->id))
+		return answer;
+	if (answered->ncontexts == RPC_ANSWERED_CONTEXTS)
+		return (struct pdu_answer){ .result = PDU_PROVIDER_REJECT,
+					    .reason = PDU_REASON_LIMIT };
+	answered->context[answered->ncontexts++] = context->id;
+	return answer;
 }
 
 static uint16_t clamp(uint16_t size)
@@ -73,16 +108,16 @@ static enum reason answer_bind(struct rpc_conn *conn, const struct pdu *pdu,
 
 	if (pdu_bind_read(pdu, &bind))
 		return REASON_NOT_RPC;
-	if (is_bind)
-		conn->answered_group = group_for(conn, bind.assoc_group);
-	else
+	join_group(conn, bind.assoc_group);
+	if (!is_bind)
 		ack.address.len = 0;
-	ack.assoc_group = conn->answered_group;
+	ack.assoc_group = conn->answered.group_id;
 	ack.max_xmit = clamp(bind.max_recv);
 	ack.max_recv = clamp(bind.max_xmit);
 	ack.nresults = bind.ncontexts;
 	for (i = 0; i < bind.ncontexts; i++)
-		ack.result[i] = answer_context(&bind.context[i]);
+		ack.result[i] =
+			accept_context(&conn->answered, &bind.context[i]);
 	pdu_bind_ack_write(out, is_bind ? PDU_BIND_ACK : PDU_ALTER_ACK,
 			   PDU_FIRST | PDU_LAST, pdu->call_id, &ack);
 	return REASON_NONE;
@@ -293,6 +328,17 @@ static void write_fragments(struct builder *out, uint32_t call_id,
 	} while (done < stub.len);
 }
 
+/* Why a request cannot be answered at all: a fault's status; 0: it can. */
+static uint32_t fault_for(const struct rpc_conn *conn,
+			  const struct pdu_request *request)
+{
+	if (!is_accepted(&conn->answered, request->context))
+		return PDU_FAULT_CONTEXT_ID;
+	if (request->opnum >= sizeof(operation) / sizeof(operation[0]))
+		return PDU_FAULT_OP_RANGE;
+	return operation[request->opnum].fault;
+}
+
 static enum reason answer_request(struct rpc_conn *conn, const struct pdu *pdu,
 				  struct builder *out)
 {
@@ -300,32 +346,23 @@ static enum reason answer_request(struct rpc_conn *conn, const struct pdu *pdu,
 	struct builder stub =
 		builder_over(conn->svc->room->anew, RPC_ROOM, out->little);
 	struct pdu_request request;
-	enum reason reason;
+	uint32_t fault;
 
 	/* No question of a mapper's needs more than one fragment. */
 	if (pdu_request_read(pdu, &request) || !(pdu->flags & PDU_FIRST) ||
 	    !(pdu->flags & PDU_LAST))
 		return REASON_NOT_RPC;
-	if (request.opnum >= sizeof(operation) / sizeof(operation[0])) {
+	fault = fault_for(conn, &request);
+	if (!fault &&
+	    (operation[request.opnum].answer(conn, request.stub, form, &stub) ||
+	     stub.err))
+		fault = PDU_FAULT_NDR;
+	if (fault)
 		pdu_fault_write(out, PDU_FIRST | PDU_LAST, pdu->call_id,
-				request.context, PDU_FAULT_OP_RANGE);
-		return REASON_NONE;
-	}
-	if (!operation[request.opnum].answer) {
-		pdu_fault_write(out, PDU_FIRST | PDU_LAST, pdu->call_id,
-				request.context,
-				operation[request.opnum].fault);
-		return REASON_NONE;
-	}
-	reason = operation[request.opnum].answer(conn, request.stub, form,
-						 &stub);
-	if (reason || stub.err) {
-		pdu_fault_write(out, PDU_FIRST | PDU_LAST, pdu->call_id,
-				request.context, PDU_FAULT_NDR);
-		return REASON_NONE;
-	}
-	write_fragments(out, pdu->call_id, request.context,
-			bytes_of(stub.at, stub.len));
+				request.context, fault);
+	else
+		write_fragments(out, pdu->call_id, request.context,
+				bytes_of(stub.at, stub.len));
 	return REASON_NONE;
 }
 
