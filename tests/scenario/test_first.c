@@ -152,7 +152,7 @@ static void nobody_is_dialled_before_the_bind_is_whole(void **state)
 {
 	struct bytes bind;
 	struct talk talk;
-	unsigned server;
+	unsigned server = 0;
 	int fd, at_server;
 	size_t i;
 
@@ -184,7 +184,7 @@ static void what_comes_behind_the_bind_is_kept(void **state)
 {
 	struct bytes both;
 	struct talk talk;
-	unsigned server;
+	unsigned server = 0;
 	int fd, at_server;
 
 	(void)state;
@@ -232,7 +232,7 @@ static void a_bind_of_60_kib_is_waited_for(void **state)
 	struct awaited awaited;
 	struct bytes bind;
 	struct talk talk;
-	unsigned server;
+	unsigned server = 0;
 	int fd, at_server;
 
 	(void)state;
@@ -337,7 +337,7 @@ static void a_client_that_goes_before_it_spoke_is_forgotten(void **state)
 static void a_bind_before_the_end_of_the_stream_is_served(void **state)
 {
 	struct talk talk;
-	unsigned server;
+	unsigned server = 0;
 	int fd, at_server;
 
 	(void)state;
@@ -392,7 +392,7 @@ static void a_group_in_big_endian_leads_to_its_issuer_too(void **state)
 {
 	struct pair first[2];
 	struct talk talk;
-	unsigned server;
+	unsigned server = 0;
 	int fd, at_server;
 
 	(void)state;
@@ -413,7 +413,7 @@ static void a_group_in_big_endian_leads_to_its_issuer_too(void **state)
 static void an_unknown_group_goes_to_any_server_which_says_so(void **state)
 {
 	struct talk talk;
-	unsigned server;
+	unsigned server = 0;
 	int fd, at_server;
 
 	(void)state;
@@ -491,7 +491,7 @@ static void a_group_whose_issuer_is_down_gets_a_nak(void **state)
 static void what_is_no_rpc_is_refused_where_interfaces_are_limited(void **state)
 {
 	struct talk talk;
-	unsigned server;
+	unsigned server = 0;
 	int fd, at_server;
 
 	(void)state;
@@ -519,7 +519,7 @@ static void what_is_no_rpc_is_refused_where_interfaces_are_limited(void **state)
 static void a_client_with_affinity_is_connected_before_it_speaks(void **state)
 {
 	struct talk talk;
-	unsigned server;
+	unsigned server = 0;
 	int fd, at_server;
 
 	(void)state;
@@ -605,7 +605,7 @@ static void a_conversation_without_memory(void *ctx)
 {
 	struct talk *talk = ctx;
 	struct bytes bind = bind_of(GROUP, true);
-	unsigned server;
+	unsigned server = 0;
 	int fd = client(talk), at_server;
 
 	if (send(fd, bind.at, bind.len, MSG_NOSIGNAL) > 0)
@@ -631,7 +631,7 @@ static void refused_memory_leaves_nothing_behind(void **state)
 static void a_first_pdu_with_any_bit_turned_does_no_harm(void **state)
 {
 	struct talk talk;
-	unsigned server;
+	unsigned server = 0;
 	size_t bit;
 	int fd, at_server;
 
