@@ -603,24 +603,29 @@ static void every_octet_keeps_its_place(void **state)
 	finish(&play);
 }
 
-/* As fast as it can be read, so that reads are full. */
-static void pour_in_bulk(struct play *play)
+/* As fast as it can be read, so that reads are full; all but <held> octets
+ * come out. */
+static void pour_in_bulk(struct play *play, size_t held)
 {
 	static uint8_t block[4 * BLOCK];
-	size_t sent = 0, got = 0;
-	ssize_t n;
+	size_t sent = 0, got = 0, n, i;
+	ssize_t now;
 
-	while (got < BULK_LEN) {
-		while (sent < BULK_LEN &&
-		       (n = send(play->client, block,
-				 BULK_LEN - sent < sizeof(block)
-					 ? BULK_LEN - sent
-					 : sizeof(block),
-				 MSG_NOSIGNAL)) > 0)
-			sent += (size_t)n;
+	while (got < BULK_LEN - held) {
+		do {
+			n = BULK_LEN - sent < sizeof(block) ? BULK_LEN - sent
+							    : sizeof(block);
+			for (i = 0; i < n; i++)
+				block[i] = octet_at(sent + i);
+			now = n ? send(play->client, block, n, MSG_NOSIGNAL)
+				: 0;
+			sent += now > 0 ? (size_t)now : 0;
+		} while (now > 0);
 		fake_loop_settle(play->loop);
-		n = tcp_read(play->server, block, sizeof(block));
-		got += n > 0 ? (size_t)n : 0;
+		now = tcp_read(play->server, block, sizeof(block));
+		for (i = 0; now > 0 && i < (size_t)now; i++)
+			assert_int_equal(block[i], octet_at(got + i));
+		got += now > 0 ? (size_t)now : 0;
 	}
 }
 
@@ -635,7 +640,7 @@ static void bulk_goes_on_unseen_where_it_may(void **state)
 	say(&play, "a word is no bulk");
 	expect_text(play.server, "a word is no bulk");
 	assert_true(play.relay.side[RELAY_CLIENT].is_looked_at);
-	pour_in_bulk(&play);
+	pour_in_bulk(&play, 0);
 	assert_false(play.relay.side[RELAY_CLIENT].is_looked_at);
 	assert_true(play.pool.npipes > 0); /* it was spliced indeed */
 	/* For good: nothing can be found again in that stream. */
@@ -647,13 +652,35 @@ static void bulk_goes_on_unseen_where_it_may(void **state)
 	finish(&play);
 }
 
+static void look_all_but_one(struct play *play, uint8_t *at,
+			     struct relay_look *out)
+{
+	(void)play;
+	(void)at;
+	out->pass = out->len - 1;
+}
+
+/* What is held back must not be overtaken. */
+static void bulk_behind_a_held_octet_stays_seen(void **state)
+{
+	struct play play;
+
+	(void)state;
+	begin(&play, 2, look_all_but_one);
+	play.relay.side[RELAY_CLIENT].is_bulk_blind = true;
+	pour_in_bulk(&play, 1);
+	assert_true(play.relay.side[RELAY_CLIENT].is_looked_at);
+	assert_int_equal(play.pool.held_back, 1);
+	finish(&play);
+}
+
 static void bulk_that_must_be_seen_is_copied(void **state)
 {
 	struct play play;
 
 	(void)state;
 	begin(&play, 2, look_pass);
-	pour_in_bulk(&play);
+	pour_in_bulk(&play, 0);
 	assert_true(play.relay.side[RELAY_CLIENT].is_looked_at);
 	assert_int_equal(play.pool.npipes, 0);
 	assert_true(play.looks >= BULK_LEN / BLOCK);
@@ -678,7 +705,7 @@ static void after_the_last_look_nothing_is_seen(void **state)
 	expect_text(play.server, "seennot");
 	assert_int_equal(play.looks, 1);
 	/* From then on it is spliced as any other. */
-	pour_in_bulk(&play);
+	pour_in_bulk(&play, 0);
 	assert_int_equal(play.pool.npipes, 1);
 	finish(&play);
 }
@@ -705,6 +732,7 @@ int main(void)
 		test(a_stream_ends_behind_its_last_octet),
 		test(every_octet_keeps_its_place),
 		test(bulk_goes_on_unseen_where_it_may),
+		test(bulk_behind_a_held_octet_stays_seen),
 		test(bulk_that_must_be_seen_is_copied),
 		test(after_the_last_look_nothing_is_seen),
 	};
