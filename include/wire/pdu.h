@@ -62,6 +62,7 @@ enum pdu_auth_level {
 
 /* fault status and bind_nak reasons that we name or send */
 #define PDU_FAULT_CONTEXT_MISMATCH 0x1c00001au
+#define PDU_FAULT_CONTEXT_ID	   0x1c00001cu
 #define PDU_FAULT_UNKNOWN_IF	   0x1c010003u
 #define PDU_FAULT_OP_RANGE	   0x1c010002u
 #define PDU_FAULT_ACCESS_DENIED	   0x00000005u

@@ -21,10 +21,10 @@ static void end(struct rpc_conn *conn, enum reason reason)
 {
 	struct svc_rpc *svc = conn->svc;
 
-	group_release(svc->shared->router.groups, conn->answered,
-		      loop_now_ms(svc->loop));
 	tick_entry_cancel(&conn->relay.idle);
 	loop_forget(svc->loop, &conn->relay.side[RELAY_CLIENT].io);
+	group_release(svc->shared->router.groups, conn->answered.group,
+		      loop_now_ms(svc->loop));
 	rpc_end(conn, reason);
 }
 
@@ -115,7 +115,7 @@ void rpc_answer(struct rpc_conn *conn)
 	struct loop_io *io = &conn->relay.side[RELAY_CLIENT].io;
 
 	conn->server = conn->route.res.server;
-	conn->answered = NULL;
+	conn->answered = (struct rpc_answered){ 0 };
 	conn->opened_ms = loop_now_ms(svc->loop);
 	*io = (struct loop_io){ .fd = conn->client_fd, .ready = answer_ready };
 	if (route_answered(&svc->shared->router, &conn->route) ||

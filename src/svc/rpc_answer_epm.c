@@ -47,25 +47,61 @@ static struct pdu_answer answer_context(const struct pdu_context *context)
 	return answer;
 }
 
-/* The group that the client asks for, if it is one that was given to it in
- * this server's name, or a new one, which is no number of a server's. 0: it
- * is unknown. */
-static uint32_t group_for(struct rpc_conn *conn, uint32_t asked)
+/* Was the group given to this client in its server's name? */
+static bool is_known(struct rpc_conn *conn, uint32_t group)
+{
+	struct svc_rpc *svc = conn->svc;
+	uint64_t issuers;
+
+	return group_issuers(svc->shared->router.groups, &conn->route.name,
+			     group, EPM_PORT, loop_now_ms(svc->loop),
+			     &issuers) &&
+	       (issuers & server_bit(conn->server));
+}
+
+/* 0 asks for a new group; ours are numbers that no server of the array gives
+ * out by chance often. False: the client names one that it was not given. */
+static bool join_group(struct rpc_conn *conn, uint32_t asked)
 {
 	struct svc_rpc_shared *shared = conn->svc->shared;
-	struct groups *groups = shared->router.groups;
-	uint64_t issuers = 0;
+	struct rpc_answered *answered = &conn->answered;
 
-	if (asked && (!group_issuers(groups, &conn->route.name, asked, EPM_PORT,
-				     loop_now_ms(conn->svc->loop), &issuers) ||
-		      !(issuers & server_bit(conn->server))))
-		return 0;
-	if (!asked)
-		asked = 0x10000u + atomic_fetch_add(&shared->next_group, 1);
-	if (!conn->answered)
-		conn->answered = group_learn(groups, &conn->route.name, asked,
-					     conn->server->slot, EPM_PORT);
-	return asked;
+	if (answered->group_id)
+		return true;
+	if (asked && !is_known(conn, asked))
+		return false;
+	answered->group_id =
+		asked ? asked
+		      : 0x10000u + atomic_fetch_add(&shared->next_group, 1);
+	answered->group = group_learn(shared->router.groups, &conn->route.name,
+				      answered->group_id, conn->server->slot,
+				      conn->route.port);
+	return true;
+}
+
+static bool is_accepted(const struct rpc_answered *answered, uint16_t context)
+{
+	unsigned i;
+
+	for (i = 0; i < answered->ncontexts; i++)
+		if (answered->context[i] == context)
+			return true;
+	return false;
+}
+
+/* The answer to one context; more than we remember are too many. */
+static struct pdu_answer accept_context(struct rpc_answered *answered,
+					const struct pdu_context *context)
+{
+	struct pdu_answer answer = answer_context(context);
+
+	if (answer.result != PDU_ACCEPT || is_accepted(answered, context->id))
+		return answer;
+	if (answered->ncontexts == RPC_ANSWERED_CONTEXTS)
+		return (struct pdu_answer){ .result = PDU_PROVIDER_REJECT,
+					    .reason = PDU_REASON_LIMIT };
+	answered->context[answered->ncontexts++] = context->id;
+	return answer;
 }
 
 static uint16_t clamp(uint16_t size)
@@ -83,20 +119,19 @@ static enum reason answer_bind(struct rpc_conn *conn, const struct pdu *pdu,
 
 	if (pdu_bind_read(pdu, &bind))
 		return REASON_NOT_RPC;
-	ack.assoc_group = bind.assoc_group;
-	if (!is_bind)
-		ack.address.len = 0;
-	else
-		ack.assoc_group = group_for(conn, bind.assoc_group);
-	if (is_bind && !ack.assoc_group) {
+	if (!join_group(conn, bind.assoc_group)) {
 		pdu_bind_nak_write(out, pdu->call_id, PDU_NAK_NONE);
 		return REASON_GROUP_GONE;
 	}
+	if (!is_bind)
+		ack.address.len = 0;
+	ack.assoc_group = conn->answered.group_id;
 	ack.max_xmit = clamp(bind.max_recv);
 	ack.max_recv = clamp(bind.max_xmit);
 	ack.nresults = bind.ncontexts;
 	for (i = 0; i < bind.ncontexts; i++)
-		ack.result[i] = answer_context(&bind.context[i]);
+		ack.result[i] =
+			accept_context(&conn->answered, &bind.context[i]);
 	pdu_bind_ack_write(out, is_bind ? PDU_BIND_ACK : PDU_ALTER_ACK,
 			   PDU_FIRST | PDU_LAST, pdu->call_id, &ack);
 	return REASON_NONE;
@@ -307,6 +342,17 @@ static void write_fragments(struct builder *out, uint32_t call_id,
 	} while (done < stub.len);
 }
 
+/* Why a request cannot be answered at all: a fault's status; 0: it can. */
+static uint32_t fault_for(const struct rpc_conn *conn,
+			  const struct pdu_request *request)
+{
+	if (!is_accepted(&conn->answered, request->context))
+		return PDU_FAULT_CONTEXT_ID;
+	if (request->opnum >= sizeof(operation) / sizeof(operation[0]))
+		return PDU_FAULT_OP_RANGE;
+	return operation[request->opnum].fault;
+}
+
 static enum reason answer_request(struct rpc_conn *conn, const struct pdu *pdu,
 				  struct builder *out)
 {
@@ -314,32 +360,23 @@ static enum reason answer_request(struct rpc_conn *conn, const struct pdu *pdu,
 	struct builder stub =
 		builder_over(conn->svc->room->anew, RPC_ROOM, out->little);
 	struct pdu_request request;
-	enum reason reason;
+	uint32_t fault;
 
 	/* No question of a mapper's needs more than one fragment. */
 	if (pdu_request_read(pdu, &request) || !(pdu->flags & PDU_FIRST) ||
 	    !(pdu->flags & PDU_LAST))
 		return REASON_NOT_RPC;
-	if (request.opnum >= sizeof(operation) / sizeof(operation[0])) {
+	fault = fault_for(conn, &request);
+	if (!fault &&
+	    (operation[request.opnum].answer(conn, request.stub, form, &stub) ||
+	     stub.err))
+		fault = PDU_FAULT_NDR;
+	if (fault)
 		pdu_fault_write(out, PDU_FIRST | PDU_LAST, pdu->call_id,
-				request.context, PDU_FAULT_OP_RANGE);
-		return REASON_NONE;
-	}
-	if (!operation[request.opnum].answer) {
-		pdu_fault_write(out, PDU_FIRST | PDU_LAST, pdu->call_id,
-				request.context,
-				operation[request.opnum].fault);
-		return REASON_NONE;
-	}
-	reason = operation[request.opnum].answer(conn, request.stub, form,
-						 &stub);
-	if (reason || stub.err) {
-		pdu_fault_write(out, PDU_FIRST | PDU_LAST, pdu->call_id,
-				request.context, PDU_FAULT_NDR);
-		return REASON_NONE;
-	}
-	write_fragments(out, pdu->call_id, request.context,
-			bytes_of(stub.at, stub.len));
+				request.context, fault);
+	else
+		write_fragments(out, pdu->call_id, request.context,
+				bytes_of(stub.at, stub.len));
 	return REASON_NONE;
 }
 

@@ -46,9 +46,9 @@ static void refuse_group(struct rpc_conn *conn, const struct pdu *pdu)
 		builder_over(svc->room->answer, RPC_ROOM, pdu->little);
 
 	pdu_bind_nak_write(&nak, pdu->call_id, PDU_NAK_NONE);
-	/* What stays unread would make the end a reset. */
-	(void)!recv(conn->client_fd, svc->room->stub, pdu->whole.len,
-		    MSG_DONTWAIT);
+	/* What stays unread, of the bind or behind it, would make the end a
+	 * reset, which may overtake the answer. */
+	(void)!recv(conn->client_fd, svc->room->stub, RPC_ROOM, MSG_DONTWAIT);
 	(void)!send(conn->client_fd, nak.at, nak.len,
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
 	rpc_refuse_told(conn, REASON_GROUP_GONE);

@@ -103,17 +103,28 @@ static enum fate judge_virtual(struct judge *judge, uint8_t *tower,
 	return FATE_KEEP;
 }
 
+/* Is it open, as far as it will be? Beside virtual ports a real number never
+ * is, but by a lease or by chance. */
+static bool is_followed(struct rpc_conn *conn, const struct announcement *seen)
+{
+	struct router *router = &conn->svc->shared->router;
+	uint16_t port = seen->port;
+
+	if (router->has_virtual_ports)
+		port = portmap_find(router->portmap, conn->server->slot,
+				    &seen->interface, port);
+	return port && svc_rpc_is_open(conn->svc->shared, port);
+}
+
 /* The client reads the server's own port. */
 static enum fate judge_real(struct judge *judge,
 			    const struct announcement *seen)
 {
 	struct rpc_conn *conn = judge->conn;
-	struct svc_rpc_shared *shared = conn->svc->shared;
 
 	if (conn->svc->conf->rpc.ports != CONF_PORTS_DYNAMIC)
 		return FATE_KEEP;
-	if (!svc_rpc_is_open(shared, seen->port) &&
-	    !judge->answer->is_last_look) {
+	if (!is_followed(conn, seen) && !judge->answer->is_last_look) {
 		note_port(conn, seen);
 		return FATE_WAIT;
 	}

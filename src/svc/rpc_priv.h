@@ -51,6 +51,15 @@ struct rpc_listener {
 	struct list node;
 };
 
+/* What a client that we answer has agreed on with us. */
+#define RPC_ANSWERED_CONTEXTS 8
+struct rpc_answered {
+	struct group *group; /* held; NULL: it need not be known */
+	uint32_t group_id;   /* 0: there was no bind yet */
+	uint8_t ncontexts;
+	uint16_t context[RPC_ANSWERED_CONTEXTS]; /* ids that were accepted */
+};
+
 /*
  * One client connection. The socket to the server is the relay's server side
  * from the dial on; the client's is ours until the relay starts.
@@ -60,9 +69,9 @@ struct rpc_conn {
 	struct svc_rpc *svc;
 	struct relay relay;
 	union {
-		struct dial dial;	/* until the server is reached */
-		struct rpc_watch watch; /* from then on */
-		struct group *answered; /* RPC_ANSWERED: held, or NULL */
+		struct dial dial;	      /* until the server is reached */
+		struct rpc_watch watch;	      /* from then on */
+		struct rpc_answered answered; /* RPC_ANSWERED */
 	};
 	struct route route;
 	struct server *server; /* dialled; the route holds it */

@@ -68,7 +68,7 @@ static const struct {
 	{ 0x1c000019, "nca_s_fault_pipe_memory" },
 	{ PDU_FAULT_CONTEXT_MISMATCH, "nca_s_fault_context_mismatch" },
 	{ 0x1c00001b, "nca_s_fault_remote_no_memory" },
-	{ 0x1c00001c, "nca_s_invalid_pres_context_id" },
+	{ PDU_FAULT_CONTEXT_ID, "nca_s_invalid_pres_context_id" },
 	{ 0x1c00001d, "nca_s_unsupported_authn_level" },
 	{ 0x1c00001f, "nca_s_invalid_checksum" },
 	{ 0x1c000020, "nca_s_invalid_crc" },
