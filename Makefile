@@ -110,9 +110,9 @@ $(BUILD)/$(notdir $(1)): $$(call obj,$$(wildcard $(1)/*.c)) $(sim) $(lib)
 endef
 $(foreach dir,$(tool_dirs),$(eval $(call tool_rule,$(dir))))
 
-$(BUILD)/bench/%: $(BUILD)/obj/tools/bench/%.o
+$(BUILD)/bench/%: $(BUILD)/obj/tools/bench/%.o $(lib)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # A test sees the daemon's modules too (all but its main function). Every
 # allocation can be made to fail: tests/helper/alloc.c wraps the allocator.

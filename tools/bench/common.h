@@ -4,10 +4,13 @@
  * Layer: tools (libc only; everything static, each program is one file).
  * Units: lengths in octets, times in nanoseconds, ports in host order.
  *
- * The conversation: a client's first octet names what it wants. For
- * MODE_EXCHANGE it sends requests of a fixed size and gets an answer of a
- * fixed size, filled with ANSWER_OCTET, for each. MODE_DOWN asks for octets
- * without end, MODE_UP says that octets without end will come.
+ * Conversations. As a server does, sink speaks RPC: a client's bind of
+ * BIND_LEN is answered with ACK_LEN octets, then each request of REQUEST_LEN
+ * with ANSWER_LEN. The first octet of the first request's stub is a mode: for
+ * MODE_EXCHANGE it goes on so, after MODE_DOWN response PDUs come without
+ * end, MODE_UP says that request PDUs will. Whose first octet of all is
+ * MODE_DOWN or MODE_UP means the same with octets that are no RPC. On port
+ * 135 sink is an endpoint mapper.
  */
 #ifndef BENCH_COMMON_H
 #define BENCH_COMMON_H
@@ -28,9 +31,12 @@
 #define MODE_UP	      'u'
 #define ANSWER_OCTET  'a'
 
+#define BIND_LEN    200
+#define ACK_LEN	    600
 #define REQUEST_LEN 200
 #define ANSWER_LEN  600
-#define BULK_LEN    (256 * 1024) /* one send or recv of a bulk flow */
+#define MODE_AT	    24		/* in the first request */
+#define BULK_LEN    (45 * 5840) /* one send or recv of a bulk flow */
 
 #define NS_PER_S  1000000000ULL
 #define NS_PER_MS 1000000ULL

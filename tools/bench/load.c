@@ -1,8 +1,8 @@
 /*
  * load.c - the benchmark's clients: one thread, one epoll descriptor.
  *
- * Layer: tools (libc only).
- * Source: common.h says the conversation with sink.
+ * Layer: tools (over wire).
+ * Source: common.h says the conversations with sink.
  * Units: times in nanoseconds inside, milliseconds on the command line.
  *
  * Connections are opened a few at a time (a burst of SYNs would be dropped
@@ -11,7 +11,7 @@
  * what was done in it goes to standard output. CPU of other processes is
  * read from the kernel's account (all threads) at both ends of the window.
  */
-#include "common.h"
+#include "pdus.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -27,13 +27,22 @@
 #define WATCHED_MAX   8
 #define FAILED_MAX    1000
 #define OPEN_LIMIT_NS (30 * NS_PER_S)
+#define MESSAGE_MAX   256
+#define ANSWER_MAX    1024
+#define MESSAGES_MAX  4
 
-enum state { CLOSED, CONNECTING, EXCHANGING, IDLE, DOWN, UP };
+enum state { CLOSED, CONNECTING, BINDING, EXCHANGING, IDLE, DOWN, UP };
 
 struct connection {
 	int fd;
 	enum state state;
 	uint32_t missing; /* of the answer */
+	uint32_t at;	  /* in the octets without end */
+};
+
+struct message {
+	uint8_t octet[MESSAGE_MAX];
+	size_t len;
 };
 
 struct watched {
@@ -44,9 +53,13 @@ struct watched {
 
 /* What the command line asks for. */
 struct plan {
-	char mode;  /* MODE_… of the conversation */
-	bool fresh; /* close after each exchange, open anew */
-	bool hold;  /* one exchange each, then only stay open */
+	char mode;   /* MODE_… of the conversation */
+	bool opaque; /* no RPC: octets without end, from the first on */
+	bool mapper; /* with an endpoint mapper */
+	bool binds;  /* a bind is the whole exchange */
+	bool fresh;  /* close after each exchange, open anew */
+	bool hold;   /* one exchange each, then only stay open */
+	bool say;    /* print <first> and end */
 	uint32_t connections;
 	struct addresses to, from;
 	struct ports ports;
@@ -69,8 +82,10 @@ struct load {
 	uint32_t next_source;
 	uint64_t random;
 	struct count count;
-	char first[REQUEST_LEN]; /* a request; its first octet is the mode */
-	char scratch[BULK_LEN];
+	struct message first, next[MESSAGES_MAX]; /* <next> in turn */
+	unsigned nnext, turn;
+	uint8_t endless[BULK_LEN];
+	uint8_t scratch[BULK_LEN];
 };
 
 static struct load load;
@@ -152,25 +167,32 @@ static void connection_fail(struct connection *c, const char *what, int error)
 	connection_open(c);
 }
 
-static void request_send(struct connection *c)
+static void say(struct connection *c, const struct message *m)
 {
-	ssize_t n = send(c->fd, load.first, REQUEST_LEN, MSG_NOSIGNAL);
+	ssize_t n = send(c->fd, m->octet, m->len, MSG_NOSIGNAL);
 
-	if (n != REQUEST_LEN) {
+	if (n != (ssize_t)m->len)
 		connection_fail(c, "send", n < 0 ? errno : 0);
-		return;
-	}
-	c->missing = ANSWER_LEN;
+}
+
+static void say_next(struct connection *c)
+{
+	say(c, &load.next[load.turn++ % load.nnext]);
+}
+
+static void bulk_begin(struct connection *c)
+{
+	bool is_up = load.plan.mode == MODE_UP;
+
+	c->state = is_up ? UP : DOWN;
+	if (is_up)
+		watch(c, EPOLL_CTL_MOD, EPOLLOUT);
+	else
+		bulk_reader(c->fd);
 }
 
 static void connected(struct connection *c)
 {
-	static const enum state next[256] = {
-		[MODE_EXCHANGE] = EXCHANGING,
-		[MODE_DOWN] = DOWN,
-		[MODE_UP] = UP,
-	};
-	enum state state = next[(unsigned char)load.plan.mode];
 	socklen_t len = sizeof(int);
 	int error = 0;
 
@@ -179,17 +201,31 @@ static void connected(struct connection *c)
 		connection_fail(c, "connect", error);
 		return;
 	}
-	watch(c, EPOLL_CTL_MOD, state == UP ? EPOLLOUT : EPOLLIN);
-	if (state == DOWN)
-		bulk_reader(c->fd);
-	c->state = state;
+	watch(c, EPOLL_CTL_MOD, EPOLLIN);
+	c->state = BINDING;
+	c->missing = 0;
 	load.opening--;
-	request_send(c);
+	if (load.plan.opaque)
+		bulk_begin(c);
+	say(c, &load.first);
+}
+
+/* The bind is answered: the first request. */
+static void bound(struct connection *c)
+{
+	c->state = EXCHANGING;
+	say_next(c);
+	if (load.plan.mode != MODE_EXCHANGE)
+		bulk_begin(c);
 }
 
 /* An answer is complete: what the connection does next. */
 static void exchanged(struct connection *c)
 {
+	if (c->state == BINDING && !load.plan.binds) {
+		bound(c);
+		return;
+	}
 	load.count.operations++;
 	if (load.plan.fresh) {
 		close(c->fd);
@@ -198,13 +234,30 @@ static void exchanged(struct connection *c)
 		c->state = IDLE;
 		load.idle++;
 	} else {
-		request_send(c);
+		say_next(c);
 	}
+}
+
+/* Is <n> octets of scratch the begin of what was asked for? An endpoint
+ * mapper's answer ends with its status, and must name a port. */
+static bool is_answer(const struct connection *c, size_t n)
+{
+	bool is_ack = c->state == BINDING;
+	uint8_t type = is_ack ? PDU_BIND_ACK : PDU_RESPONSE;
+	static const uint8_t success[4];
+
+	if (n < PDU_HEADER_LEN || load.scratch[0] != RPC_VERSION ||
+	    load.scratch[2] != type)
+		return false;
+	if (load.plan.mapper)
+		return c->missing == n &&
+		       (is_ack || !memcmp(load.scratch + n - 4, success, 4));
+	return c->missing == (is_ack ? ACK_LEN : ANSWER_LEN);
 }
 
 static void answer_read(struct connection *c)
 {
-	ssize_t n = recv(c->fd, load.scratch, ANSWER_LEN, 0);
+	ssize_t n = recv(c->fd, load.scratch, ANSWER_MAX, 0);
 
 	if (n < 0 && errno == EAGAIN)
 		return;
@@ -212,9 +265,13 @@ static void answer_read(struct connection *c)
 		connection_fail(c, "recv", n < 0 ? errno : 0);
 		return;
 	}
-	if ((uint32_t)n > c->missing || load.scratch[0] != ANSWER_OCTET ||
-	    load.scratch[n - 1] != ANSWER_OCTET)
-		die("an answer that was not asked for");
+	if (!c->missing) {
+		c->missing = load.scratch[8] | load.scratch[9] << 8;
+		if (!is_answer(c, (size_t)n))
+			die("an answer that was not asked for");
+	}
+	if ((size_t)n > c->missing)
+		die("more than an answer");
 	c->missing -= (uint32_t)n;
 	if (!c->missing)
 		exchanged(c);
@@ -234,12 +291,15 @@ static void bulk_read(struct connection *c)
 
 static void bulk_write(struct connection *c)
 {
-	ssize_t n = send(c->fd, load.scratch, BULK_LEN, MSG_NOSIGNAL);
+	ssize_t n = send(c->fd, load.endless + c->at, BULK_LEN - c->at,
+			 MSG_NOSIGNAL);
 
 	if (n < 0 && errno != EAGAIN)
 		die("send: %s", strerror(errno));
-	if (n > 0)
-		load.count.octets += (uint64_t)n;
+	if (n <= 0)
+		return;
+	load.count.octets += (uint64_t)n;
+	c->at = (c->at + (uint32_t)n) % BULK_LEN;
 }
 
 static void connection_event(struct connection *c)
@@ -248,6 +308,7 @@ static void connection_event(struct connection *c)
 	case CONNECTING:
 		connected(c);
 		break;
+	case BINDING:
 	case EXCHANGING:
 		answer_read(c);
 		break;
@@ -357,16 +418,23 @@ static void hold(void)
 static const char help[] =
 	"usage: load --to ADDRESS --port PORT[-PORT] [OPTION...]\n"
 	"Clients of sink, directly or through a balancer.\n"
-	"  --mode MODE        exchange  request and response, over and over\n"
-	"                     connect   open, one exchange, close\n"
-	"                     hold      open, one exchange, stay idle until\n"
-	"                               standard input ends; says \"ready\"\n"
+	"  --mode MODE        exchange  bind, then request and response, over\n"
+	"                               and over\n"
+	"                     connect   open, bind, close\n"
+	"                     hold      open, bind, stay idle until standard\n"
+	"                               input ends; says \"ready\"\n"
 	"                     down, up  octets without end\n"
+	"                     pdus-down, pdus-up\n"
+	"                               the same as PDUs of 5,840 octets\n"
+	"                     mapper    open, bind, ept_map, close\n"
+	"                     ask       bind, then ept_map over and over\n"
 	"  --port LOW-HIGH    a random port for each connection\n"
 	"  --from ADDR/COUNT  source addresses, in turn\n"
 	"  --connections N    open at the same time (1)\n"
 	"  --warm-up MS       before the window (300)\n"
 	"  --window MS        what is measured (1000)\n"
+	"  --say              only say what each connection begins with, and "
+	"end\n"
 	"  --watch NAME=PID   report this process's CPU as NAME\n"
 	"Prints one JSON object; times are CPU nanoseconds of all threads.\n";
 
@@ -374,26 +442,72 @@ static void plan_mode(struct plan *plan, const char *name)
 {
 	static const struct {
 		const char *name;
-		char mode;
-		bool fresh, hold;
+		struct plan plan;
 	} modes[] = {
-		{ "exchange", MODE_EXCHANGE, false, false },
-		{ "connect", MODE_EXCHANGE, true, false },
-		{ "hold", MODE_EXCHANGE, false, true },
-		{ "down", MODE_DOWN, false, false },
-		{ "up", MODE_UP, false, false },
+		{ "exchange", { .mode = MODE_EXCHANGE } },
+		{ "connect",
+		  { .mode = MODE_EXCHANGE, .binds = true, .fresh = true } },
+		{ "hold",
+		  { .mode = MODE_EXCHANGE, .binds = true, .hold = true } },
+		{ "down", { .mode = MODE_DOWN, .opaque = true } },
+		{ "up", { .mode = MODE_UP, .opaque = true } },
+		{ "pdus-down", { .mode = MODE_DOWN } },
+		{ "pdus-up", { .mode = MODE_UP } },
+		{ "mapper",
+		  { .mode = MODE_EXCHANGE, .mapper = true, .fresh = true } },
+		{ "ask", { .mode = MODE_EXCHANGE, .mapper = true } },
 	};
 	size_t i;
 
 	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		const struct plan *one = &modes[i].plan;
+
 		if (strcmp(name, modes[i].name) != 0)
 			continue;
-		plan->mode = modes[i].mode;
-		plan->fresh = modes[i].fresh;
-		plan->hold = modes[i].hold;
+		plan->mode = one->mode;
+		plan->opaque = one->opaque;
+		plan->mapper = one->mapper;
+		plan->binds = one->binds;
+		plan->fresh = one->fresh;
+		plan->hold = one->hold;
 		return;
 	}
 	die("unknown mode: %s", name);
+}
+
+static void prepare_bind(const struct plan *plan)
+{
+	struct message *first = &load.first;
+	struct builder out =
+		pdus_bind(first->octet, MESSAGE_MAX,
+			  plan->mapper ? &iface_epm : &iface_emsmdb);
+
+	if (!plan->mapper)
+		pdus_authenticate(&out, BIND_LEN, NTLM_NEGOTIATE);
+	first->len = pdus_done(&out);
+}
+
+/* Writes what will be said. */
+static void prepare(const struct plan *plan)
+{
+	struct message *next = load.next;
+
+	if (plan->opaque) {
+		load.first.len = REQUEST_LEN;
+		memset(load.first.octet, plan->mode, REQUEST_LEN);
+		return;
+	}
+	prepare_bind(plan);
+	for (; load.nnext < PDUS_REGISTERED && plan->mapper; load.nnext++)
+		next[load.nnext].len =
+			pdus_map(next[load.nnext].octet, MESSAGE_MAX,
+				 pdus_registered[load.nnext].iface);
+	if (plan->mapper)
+		return;
+	load.nnext = 1;
+	next->len = REQUEST_LEN;
+	pdus_fill(next->octet, PDU_REQUEST, REQUEST_LEN, plan->mode);
+	pdus_fill_bulk(load.endless, PDU_REQUEST);
 }
 
 static void plan_watch(struct plan *plan, char *arg)
@@ -436,6 +550,9 @@ static void plan_option(struct plan *plan, int option, char *arg)
 	case 'w':
 		plan->window_ns = number_parse(arg, 3600000) * NS_PER_MS;
 		break;
+	case 's':
+		plan->say = true;
+		break;
 	case 'c':
 		plan_watch(plan, arg);
 		break;
@@ -457,6 +574,7 @@ static void plan_read(struct plan *plan, int argc, char **argv)
 		{ "connections", required_argument, NULL, 'n' },
 		{ "warm-up", required_argument, NULL, 'u' },
 		{ "window", required_argument, NULL, 'w' },
+		{ "say", no_argument, NULL, 's' },
 		{ "watch", required_argument, NULL, 'c' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -479,7 +597,9 @@ int main(int argc, char **argv)
 	plan_mode(plan, "exchange");
 	plan_read(plan, argc, argv);
 	descriptors_raise();
-	memset(load.first, plan->mode, sizeof(load.first));
+	prepare(plan);
+	if (plan->say)
+		return fwrite(load.first.octet, load.first.len, 1, stdout) != 1;
 	load.random = clock_ns(CLOCK_MONOTONIC) | 1;
 	load.conns = calloc(plan->connections, sizeof(*load.conns));
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);

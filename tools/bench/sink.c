@@ -1,7 +1,7 @@
 /*
  * sink.c - the benchmark's server: one thread, one epoll descriptor.
  *
- * Layer: tools (libc only; the kernel's bpf() without a library).
+ * Layer: tools (over wire; the kernel's bpf() without a library).
  * Source: common.h says the conversation; Linux
  *	Documentation/bpf/prog_sk_lookup.rst says how ports are steered.
  * Units: lengths in octets.
@@ -36,8 +36,11 @@
 struct peer {
 	int fd;
 	bool listens;
-	char mode;	  /* MODE_…; 0 until its first octet came */
+	bool is_mapper;	  /* the client came to port 135 */
+	bool is_rpc;	  /* it has bound */
+	char mode;	  /* MODE_…; 0 until it was said */
 	uint32_t partial; /* octets of a request that is not whole yet */
+	uint32_t at;	  /* in the octets without end */
 };
 
 struct sink {
@@ -48,8 +51,11 @@ struct sink {
 	struct peer listeners[LISTENERS_MAX];
 	unsigned nlisteners;
 	int epoll;
-	char answers[REQUESTS_MAX * ANSWER_LEN];
-	char scratch[BULK_LEN];
+	struct mapper mapper;
+	uint8_t ack[ACK_LEN];
+	uint8_t answers[REQUESTS_MAX * ANSWER_LEN];
+	uint8_t endless[BULK_LEN]; /* PDUs */
+	uint8_t scratch[BULK_LEN];
 };
 
 static struct sink sink;
@@ -69,23 +75,24 @@ static void peer_close(struct peer *p)
 }
 
 /* False when nobody was waiting. */
-static bool peer_accept(int listener)
+static bool peer_accept(const struct peer *listener)
 {
 	struct peer *p;
 	int fd;
 
-	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return false;
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		die("no memory");
 	p->fd = fd;
+	p->is_mapper = listener->is_mapper;
 	peer_watch(p, EPOLL_CTL_ADD, EPOLLIN);
 	return true;
 }
 
-static void listener_event(int listener)
+static void listener_event(const struct peer *listener)
 {
 	int i;
 
@@ -105,32 +112,56 @@ static void answer(struct peer *p, uint32_t got)
 		peer_close(p);
 }
 
-/* A balancer asks what is registered; its PDUs come whole. */
-static void answer_mapper(struct peer *p, uint32_t got)
+/* A question comes whole, or is none. */
+static void answer_mapper(struct peer *p)
 {
 	uint8_t out[MAPPER_ANSWER_MAX];
-	uint32_t len = mapper_answer((uint8_t *)sink.scratch, got, out);
-
-	if (!len || send(p->fd, out, len, MSG_NOSIGNAL) != len)
-		peer_close(p);
-}
-
-static void peer_first_read(struct peer *p)
-{
-	ssize_t n = recv(p->fd, sink.scratch, REQUESTS_MAX * REQUEST_LEN, 0);
+	ssize_t n = recv(p->fd, sink.scratch, MAPPER_ANSWER_MAX, 0);
+	size_t len;
 
 	if (n < 0 && errno == EAGAIN)
 		return;
-	p->mode = n > 0 ? sink.scratch[0] : 0;
-	if (p->mode == MODE_EXCHANGE)
+	len = mapper_answer(&sink.mapper,
+			    bytes_of(sink.scratch, n > 0 ? (size_t)n : 0), out);
+	if (!len || send(p->fd, out, len, MSG_NOSIGNAL) != (ssize_t)len)
+		peer_close(p);
+}
+
+/* Every bind gets an association group of its own. */
+static bool answer_bind(struct peer *p, ssize_t n)
+{
+	struct builder ack = builder_over(sink.ack, ACK_LEN, true);
+
+	p->is_rpc = true;
+	builder_set_u32(&ack, 20, ++sink.mapper.group);
+	return n == BIND_LEN &&
+	       send(p->fd, sink.ack, ACK_LEN, MSG_NOSIGNAL) == ACK_LEN;
+}
+
+/* What it wants; false: that cannot be understood. */
+static bool peer_begin(struct peer *p, ssize_t n)
+{
+	if (!p->is_rpc && sink.scratch[0] == RPC_VERSION)
+		return answer_bind(p, n);
+	p->mode = (char)sink.scratch[p->is_rpc ? MODE_AT : 0];
+	if (p->mode == MODE_EXCHANGE && p->is_rpc)
 		answer(p, (uint32_t)n);
 	else if (p->mode == MODE_DOWN)
 		peer_watch(p, EPOLL_CTL_MOD, EPOLLOUT);
 	else if (p->mode == MODE_UP)
 		bulk_reader(p->fd);
-	else if (p->mode == RPC_VERSION)
-		answer_mapper(p, (uint32_t)n);
 	else
+		return false;
+	return true;
+}
+
+static void peer_first_read(struct peer *p)
+{
+	ssize_t n = recv(p->fd, sink.scratch, REQUEST_LEN, 0);
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n != REQUEST_LEN || !peer_begin(p, n))
 		peer_close(p);
 }
 
@@ -145,24 +176,27 @@ static void peer_read(struct peer *p)
 		return;
 	if (n <= 0)
 		peer_close(p);
-	else if (p->mode == RPC_VERSION)
-		answer_mapper(p, (uint32_t)n);
 	else if (!up)
 		answer(p, (uint32_t)n);
 }
 
 static void peer_write(struct peer *p)
 {
-	ssize_t n = send(p->fd, sink.scratch, BULK_LEN, MSG_NOSIGNAL);
+	const uint8_t *octets = p->is_rpc ? sink.endless : sink.scratch;
+	ssize_t n = send(p->fd, octets + p->at, BULK_LEN - p->at, MSG_NOSIGNAL);
 
 	if (n < 0 && errno != EAGAIN)
 		peer_close(p);
+	else if (n > 0)
+		p->at = (p->at + (uint32_t)n) % BULK_LEN;
 }
 
 static void peer_event(struct peer *p)
 {
 	if (p->listens)
-		listener_event(p->fd);
+		listener_event(p);
+	else if (p->is_mapper)
+		answer_mapper(p);
 	else if (!p->mode)
 		peer_first_read(p);
 	else if (p->mode == MODE_DOWN)
@@ -180,6 +214,7 @@ static void listener_open(uint32_t address, uint16_t port)
 	if (sink.nlisteners > LISTENERS_MAX)
 		die("more than %d listeners", LISTENERS_MAX);
 	p->listens = true;
+	p->is_mapper = port == EPM_PORT;
 	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	setsockopt(p->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	/* inherited by every accepted socket */
@@ -302,9 +337,30 @@ static void steer_attach(int program)
 	close(netns);
 }
 
+static void pdus_prepare(void)
+{
+	struct pdu_bind bind = { .ncontexts = 3 };
+	struct builder ack =
+		pdus_bind_ack(sink.ack, ACK_LEN, PDUS_CALL, 0, &bind);
+	unsigned i;
+
+	pdus_authenticate(&ack, ACK_LEN, NTLM_CHALLENGE);
+	if (pdus_done(&ack) != ACK_LEN)
+		die("a bind_ack of %zu octets", ack.len);
+	for (i = 0; i < REQUESTS_MAX; i++)
+		pdus_fill(sink.answers + (size_t)i * ANSWER_LEN, PDU_RESPONSE,
+			  ANSWER_LEN, ANSWER_OCTET);
+	pdus_fill_bulk(sink.endless, PDU_RESPONSE);
+	sink.mapper.at.family = AF_INET;
+	sink.mapper.port[0] = sink.ports[0];
+	sink.mapper.port[1] = sink.ports[sink.nports > 1 ? 1 : 0];
+}
+
 static const char help[] =
 	"usage: sink --at ADDRESS[/COUNT] --port PORT... [OPTION...]\n"
-	"Serves load: 200 octets in, 600 out; or octets without end.\n"
+	"Serves load: RPC of 200 octets in, 600 out; or octets without end.\n"
+	"Port 135 is an endpoint mapper, with the four Outlook interfaces at\n"
+	"the first two ports.\n"
 	"  --at ADDRESS/COUNT  consecutive addresses to listen on\n"
 	"  --port PORT         a port to listen on; may be given several "
 	"times\n"
@@ -369,7 +425,7 @@ int main(int argc, char **argv)
 {
 	sink_read_options(argc, argv);
 	descriptors_raise();
-	memset(sink.answers, ANSWER_OCTET, sizeof(sink.answers));
+	pdus_prepare();
 	sink.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (sink.epoll < 0)
 		die("epoll: %s", strerror(errno));

@@ -6,10 +6,12 @@ import time
 from . import proc, subjects, trace
 from .processes import Processes
 from .report import Figure, Table, Target
-from .subjects import HAPROXY, HAPROXY_SPLICE, MAPILBD, NGINX, Setup
+from .subjects import (BEFORE, HAPROXY, HAPROXY_SPLICE, MAPILBD, MAPPERS,
+                       NGINX, Setup)
 
 BULK_CONNECTIONS = 16
 CONNECT_PARALLEL = 32
+ASK_CONNECTIONS = 32
 SETTLE_LIMIT_S = 3
 
 CPU_US = Figure("cpu", "CPU per {}", "µs", 2, lower_is_better=True)
@@ -38,9 +40,11 @@ class Bench:
         self.chosen = chosen
         self.scale = scale
         self.processes = Processes(programs, tools)
+        self.has_before = programs.before is not None
 
     def present(self, *wanted):
-        return [s for s in wanted if s.family in self.chosen]
+        return [s for s in wanted if s.family in self.chosen
+                and (s != BEFORE or self.has_before)]
 
     def interleave(self, table, cases, sample, rounds=None):
         """Rounds over all cases and subjects, each other round backwards.
@@ -56,12 +60,11 @@ class Bench:
         return table
 
 
-def window(bench, mode, connections, subject, setup=Setup(), sink=None,
-           ports=str(subjects.PORT)):
-    """Starts the subject, runs one window; (load's result, pid)."""
-    first = int(ports.split("-")[-1])
-    with bench.processes.balancer(subject, setup, first) as (pid, _):
-        return bench.processes.load(mode, connections, ports, bench.scale,
+def window(bench, mode, connections, subject, setup=Setup(), sink=None):
+    """Starts the subject, runs one window; load's result."""
+    with bench.processes.balancer(subject, setup, setup.port) as (pid, _):
+        return bench.processes.load(mode, connections, str(setup.port),
+                                    bench.scale,
                                     {"balancer": pid, "sink": sink})
 
 
@@ -89,7 +92,8 @@ def per_operation(bench, result):
 def exchange(bench):
     table = Table(
         "Request and response",
-        "200 octets there, 600 back, one at a time on each open connection.",
+        "RPC: PDUs of 200 octets there, 600 back, one at a time on each open "
+        "connection.",
         "connections",
         [CPU_US.named("request"), RATE.named("requests"), BUSY, LOAD_BUSY,
          OTHERS, LOST],
@@ -101,14 +105,15 @@ def exchange(bench):
                 bench, "exchange", connections, subject, sink=sink))
         yield bench.interleave(table, [
             (f"{n:,}", s.name, (n, s)) for n in (10, 100, 1000, 4000)
-            for s in bench.present(HAPROXY, NGINX, MAPILBD)], sample)
+            for s in bench.present(HAPROXY, NGINX, MAPILBD, BEFORE)],
+            sample)
 
 
 def connect(bench):
     table = Table(
         "New connections",
-        f"{CONNECT_PARALLEL} at a time: open, one exchange, close. Affinity "
-        "by client address (250 clients) and a log file are on: haproxy's "
+        f"{CONNECT_PARALLEL} at a time: open, bind (200 octets, answered "
+        "with 600), close. Affinity by client address (250 clients) and a log file are on: haproxy's "
         "stick table and tcplog, nginx's hash and access log.",
         "at a time",
         [CPU_US.named("connection"), RATE.named("connections"), BUSY,
@@ -121,14 +126,16 @@ def connect(bench):
                 Setup(log=True), sink))
         yield bench.interleave(table, [
             (str(CONNECT_PARALLEL), s.name, (s,))
-            for s in bench.present(HAPROXY, NGINX, MAPILBD)], sample)
+            for s in bench.present(HAPROXY, NGINX, MAPILBD, BEFORE)],
+            sample)
 
 
 def bulk(bench):
     table = Table(
         "Bulk",
         f"{BULK_CONNECTIONS} connections, octets without end in one "
-        "direction.",
+        "direction; as PDUs of 5,840 octets, and as octets that are no RPC "
+        "(for which mapilbd has interfaces = any).",
         "direction",
         [Figure("cpu", "CPU per GB", "ms", 0, lower_is_better=True),
          Figure("rate", "Gbit/s", "", 1), BUSY, LOAD_BUSY, OTHERS, LOST],
@@ -136,14 +143,17 @@ def bulk(bench):
          Target("cpu", "mapilbd", "haproxy, splice", 0.65)])
     with bench.processes.sink() as sink:
         def sample(mode, subject):
-            result = window(bench, mode, BULK_CONNECTIONS, subject, sink=sink)
+            result = window(bench, mode, BULK_CONNECTIONS, subject,
+                            Setup(opaque="pdus" not in mode), sink)
             gigabytes = max(result["octets"], 1) / 1e9
             return {"cpu": result["cpu_ns"]["balancer"] / 1e6 / gigabytes,
                     "rate": gigabytes * 8 / result["seconds"],
                     **common_figures(bench, result)}
         yield bench.interleave(table, [
             (name, s.name, (mode, s))
-            for name, mode in (("to the client", "down"),
+            for name, mode in (("PDUs to the client", "pdus-down"),
+                               ("PDUs to the server", "pdus-up"),
+                               ("to the client", "down"),
                                ("to the server", "up"))
             for s in bench.present(HAPROXY, HAPROXY_SPLICE, NGINX, MAPILBD)],
             sample)
@@ -237,6 +247,31 @@ def whole_range(bench):
             if bench.present(s)], sample)
 
 
+def mapper(bench):
+    table = Table(
+        "Endpoint mapper",
+        "What Outlook does on 135: open, bind, ept_map, close, "
+        f"{CONNECT_PARALLEL} at a time, as in \"New connections\"; and "
+        f"{ASK_CONNECTIONS} connections that stay open and ask ept_map over "
+        "and over. The others relay the same octets. Clients may come to "
+        "announced ports, or (leased) to those that they were told of.",
+        "connections",
+        [CPU_US.named("call"), RATE.named("calls"), BUSY, LOAD_BUSY, OTHERS,
+         LOST],
+        [])
+    with bench.processes.sink() as sink:
+        def sample(mode, connections, subject):
+            return per_operation(bench, window(
+                bench, mode, connections, subject,
+                Setup(log=True, mapper=True), sink))
+        yield bench.interleave(table, [
+            (case, s.name, (mode, connections, s))
+            for case, mode, connections in (
+                ("new", "mapper", CONNECT_PARALLEL),
+                ("kept", "ask", ASK_CONNECTIONS))
+            for s in bench.present(HAPROXY, NGINX, *MAPPERS)], sample)
+
+
 def syscalls(bench):
     table = Table(
         "System calls",
@@ -267,5 +302,5 @@ def syscalls(bench):
 
 
 ALL = {"exchange": exchange, "connect": connect, "bulk": bulk,
-       "memory": memory, "range": whole_range}
+       "mapper": mapper, "memory": memory, "range": whole_range}
 EXTRA = {"syscalls": syscalls}      # only when asked for

@@ -13,8 +13,9 @@ from . import host, proc, subjects
 START_LIMIT_S = 15
 RUN_LIMIT_S = 120
 CLIENTS = "127.60.1.1/250"      # source addresses of the load
-REQUEST = b"x" * 200            # as tools/bench/common.h says
-ANSWER_LEN = 600
+MAPPER_CLIENTS = 32
+ANSWER_MAX = 4096
+BIND_ACK = b"\x0c"              # the type of a PDU
 
 
 def pinned(cores):
@@ -40,18 +41,18 @@ def expect_ready(process, what):
         raise host.Refusal(f"{what} ended with status {process.wait()}")
 
 
-def exchange_once(port):
-    """True when a request came back answered through the balancer."""
+def exchange_once(port, bind):
+    """True when a bind came back answered through the balancer."""
     try:
         with socket.create_connection((subjects.VIP, port), 1) as peer:
-            peer.sendall(REQUEST)
-            got = 0
-            while got < ANSWER_LEN:
-                octets = peer.recv(ANSWER_LEN)
-                if not octets:
+            peer.sendall(bind)
+            got = peer.recv(ANSWER_MAX)
+            while got and len(got) < int.from_bytes(got[8:10], "little"):
+                more = peer.recv(ANSWER_MAX)
+                if not more:
                     return False
-                got += len(octets)
-            return True
+                got += more
+            return got[2:3] == BIND_ACK
     except OSError:
         return False
 
@@ -63,6 +64,13 @@ class Processes:
         self.programs = programs
         self.tools = tools
         self.balancer_cores, self.other_cores = host.cores()
+        self.bind = {mode: self.first_message(mode)
+                     for mode in ("exchange", "mapper")}
+
+    def first_message(self, mode):
+        return subprocess.run(
+            [*self.load_command(mode, 1, "1"), "--say"], check=True,
+            capture_output=True).stdout
 
     @contextlib.contextmanager
     def sink(self, steer=False):
@@ -78,6 +86,19 @@ class Processes:
             expect_ready(process, "sink")
             yield process.pid
 
+    def is_ready(self, setup, port):
+        """Does it answer? As an endpoint mapper: every client, with a port
+        that it is let in at."""
+        if not setup.mapper:
+            return exchange_once(port, self.bind["exchange"])
+        if not exchange_once(port, self.bind["mapper"]):
+            return False
+        command = self.load_command("mapper", MAPPER_CLIENTS, str(port))
+        done = subprocess.run([*command, "--warm-up", "0", "--window", "200"], text=True,
+                              capture_output=True,
+                              preexec_fn=pinned(self.other_cores))
+        return not done.returncode and not json.loads(done.stdout)["failed"]
+
     @contextlib.contextmanager
     def balancer(self, subject, setup, port):
         """Yields (pid, seconds until it answered)."""
@@ -91,7 +112,7 @@ class Processes:
             process = subprocess.Popen(command, stdout=log, stderr=log,
                                        preexec_fn=pinned(cores))
         with killed_at_end(process):
-            while not exchange_once(port):
+            while not self.is_ready(setup, port):
                 if process.poll() is not None:
                     raise host.Refusal(f"{subject.name} ended at its start: "
                                        f"{tail(path)}")

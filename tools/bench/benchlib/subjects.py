@@ -15,6 +15,7 @@ VIP = "127.60.0.10"
 SOURCE = "127.60.0.9"       # mapilbd's: must differ from the VIP
 SERVERS = ("127.60.2.1", "127.60.2.2", "127.60.2.3")
 PORT = 7001
+MAPPER_PORT = 135
 RANGE = (1024, 65535)
 HAPROXY_RANGE = (15000, 29999)  # below the ephemeral ports
 FAMILIES = ("haproxy", "nginx", "mapilbd")
@@ -26,6 +27,13 @@ class Setup:
     threads: int = 1
     log: bool = False       # affinity by client address, and a log line
     range: bool = False     # the whole range, not one port
+    opaque: bool = False    # what passes is no RPC
+    mapper: bool = False    # port 135
+
+    @property
+    def port(self):
+        """Of a subject that has one."""
+        return MAPPER_PORT if self.mapper else PORT
 
 
 @dataclass(frozen=True)
@@ -33,16 +41,25 @@ class Subject:
     name: str               # as in the tables
     family: str             # which program
     variant: str = ""       # the way in which that program is run
+    epm: str = ""           # mapilbd's, for Setup.mapper
+    admit: str = "announced"
 
 
 HAPROXY = Subject("haproxy", "haproxy")
 HAPROXY_SPLICE = Subject("haproxy, splice", "haproxy", "splice")
 NGINX = Subject("nginx", "nginx")
 MAPILBD = Subject("mapilbd", "mapilbd")
+BEFORE = Subject("mapilbd, before", "mapilbd", "before")
+MAPPERS = [Subject(f"mapilbd, {epm}", "mapilbd", epm=epm)
+           for epm in ("pass", "track", "rewrite", "answer")]
+MAPPERS += [Subject(f"mapilbd, {epm}, leased", "mapilbd", epm=epm,
+                    admit="leased") for epm in ("rewrite", "answer")]
 
 
 def haproxy_config(subject, setup):
-    ports = f"{HAPROXY_RANGE[0]}-{HAPROXY_RANGE[1]}" if setup.range else PORT
+    ports = setup.port
+    if setup.range:
+        ports = f"{HAPROXY_RANGE[0]}-{HAPROXY_RANGE[1]}"
     # pipes and listeners take descriptors too, of 20,000
     maxconn = 2000 if setup.range or subject.variant == "splice" else 9900
     extra = []
@@ -51,7 +68,8 @@ def haproxy_config(subject, setup):
                   "stick-table type ip size 1m expire 2h", "stick on src"]
     if subject.variant == "splice":
         extra += ["option splice-request", "option splice-response"]
-    servers = [f"server s{i} {address}" + ("" if setup.range else f":{PORT}")
+    servers = [f"server s{i} {address}" + ("" if setup.range
+                                      else f":{setup.port}")
                for i, address in enumerate(SERVERS)]
     return "\n".join([
         "global",
@@ -70,7 +88,7 @@ def haproxy_config(subject, setup):
 
 
 def nginx_config(_subject, setup):
-    servers = " ".join(f"server {a}:{PORT};" for a in SERVERS)
+    servers = " ".join(f"server {a}:{setup.port};" for a in SERVERS)
     log = ("log_format b '$remote_addr [$time_local] $upstream_addr "
            "$bytes_sent $bytes_received $session_time'; "
            f"access_log {host.SCRATCH}/nginx.access b;" if setup.log
@@ -84,19 +102,30 @@ events {{ worker_connections 19900; multi_accept on; }}
 stream {{
   {log}
   upstream servers {{ {key} {servers} }}
-  server {{ listen {VIP}:{PORT} backlog=4096; proxy_pass servers;
+  server {{ listen {VIP}:{setup.port} backlog=4096; proxy_pass servers;
             proxy_timeout 1h; tcp_nodelay on; }}
 }}
 """
 
 
-def mapilbd_config(_subject, setup):
-    if setup.range:
-        rpc = (f"ports = dynamic\nrange = {RANGE[0]}-{RANGE[1]}\n"
-               "epm = pass\nadmit = any\nintercept = sk_lookup")
+def mapilbd_rpc(subject, setup):
+    dynamic = (f"ports = dynamic\nrange = {RANGE[0]}-{RANGE[1]}\n"
+               "intercept = sk_lookup\n")
+    if setup.mapper:
+        rpc = dynamic + f"epm = {subject.epm}\nadmit = {subject.admit}"
+    elif setup.range:
+        rpc = dynamic + "epm = pass\nadmit = any"
     else:
         rpc = (f"ports = static\nmailbox-port = {PORT}\n"
                f"address-book-port = {PORT + 1}\nintercept = sockets")
+    # one from before it read PDUs knows no limit
+    if setup.opaque or subject == BEFORE:
+        rpc += "\ninterfaces = any"
+    return rpc
+
+
+def mapilbd_config(subject, setup):
+    rpc = mapilbd_rpc(subject, setup)
     log = f"{host.SCRATCH}/mapilbd.log"
     level = "info" if setup.log else "warning"
     servers = "\n".join(f"[server s{i}]\naddress = {address}"
@@ -111,7 +140,6 @@ log = {log}
 log-level = {level}
 [rpc]
 {rpc}
-interfaces = any
 {servers}
 """
 
@@ -123,7 +151,8 @@ CONFIGS = {"haproxy": haproxy_config, "nginx": nginx_config,
 class Programs:
     """Which of the families are there."""
 
-    def __init__(self, mapilbd):
+    def __init__(self, mapilbd, before=None):
+        self.before = before
         self.path = {
             "haproxy": shutil.which("haproxy", path=self.search()),
             "nginx": shutil.which("nginx", path=self.search()),
@@ -180,7 +209,8 @@ class Programs:
         path = f"{host.SCRATCH}/{subject.family}.conf"
         with open(path, "w") as f:
             f.write(CONFIGS[subject.family](subject, setup))
-        program = self.path[subject.family]
+        program = (self.before if subject == BEFORE
+                   else self.path[subject.family])
         return {"haproxy": [program, "-db", "-f", path],
                 "nginx": [program, "-c", path],
                 "mapilbd": [program, "-c", path]}[subject.family]
