@@ -41,18 +41,20 @@ def then_fin(sock):
     ending(sock)
 
 
+# What it is: whether it is no RPC, its octets, how it ends.
 GARBAGE = {
-    'random octets': (lambda: random.Random(7).randbytes(40000), then_wait),
-    'HTTP': (lambda: b'GET / HTTP/1.1\r\nHost: x\r\n\r\n', then_wait),
-    'a TLS hello': (lambda: TLS_HELLO, then_wait),
-    'frag_length 0': (lambda: with_header(0), then_wait),
-    'frag_length 65535': (lambda: with_header(65535) + bytes(70000),
+    'random octets': (True, lambda: random.Random(7).randbytes(40000),
+                      then_wait),
+    'HTTP': (True, lambda: b'GET / HTTP/1.1\r\nHost: x\r\n\r\n', then_wait),
+    'a TLS hello': (True, lambda: TLS_HELLO, then_wait),
+    'frag_length 0': (True, lambda: with_header(0), then_wait),
+    'frag_length 65535': (True, lambda: with_header(65535) + bytes(70000),
                           then_wait),
-    'a giant auth_length': (lambda: with_header(72, 65535), then_wait),
-    'half a PDU, then silence': (lambda: rpc.bind()[:20], then_wait),
-    'half a PDU, then FIN': (lambda: rpc.bind()[:20], then_fin),
-    'half a PDU, then RST': (lambda: rpc.bind()[:20], reset),
-    'half a header, then RST': (lambda: rpc.bind()[:7], reset),
+    'a giant auth_length': (True, lambda: with_header(72, 65535), then_wait),
+    'half a PDU, then silence': (False, lambda: rpc.bind()[:20], then_wait),
+    'half a PDU, then FIN': (False, lambda: rpc.bind()[:20], then_fin),
+    'half a PDU, then RST': (False, lambda: rpc.bind()[:20], reset),
+    'half a header, then RST': (False, lambda: rpc.bind()[:7], reset),
 }
 ENDS = 'client-closed|server-closed|client-reset|server-reset'
 
@@ -69,33 +71,80 @@ def one_octet_at_a_time(here, port, source):
     sock.close()
 
 
-def play_garbage(here, port, name, octets, end):
+def play_garbage(here, port, name, are_limited):
+    is_no_rpc, octets, end = GARBAGE[name]
     source = here.abuser()
     since = here.mark()
     sock = connect(port, source)
     where = sock.getsockname()
     client = f'{where[0]}:{where[1]}'
-    send_all(sock, octets)
+    send_all(sock, octets())
     end(sock)
     line = here.wait_log('close', since, client=client)
-    check(line['reason'] in ENDS.split('|'), f'{name}: {line}')
-    if end is reset:
-        check(line['reason'] in ('client-reset', 'server-closed'),
-              f'{name}: {line}')
+    wanted = ENDS.split('|')
+    if are_limited and is_no_rpc:
+        wanted = ['not-rpc']
+    elif end is reset:
+        wanted = ['client-reset', 'server-closed']
+    check(line['reason'] in wanted, f'{name}: {line}')
 
 
-@scenario
-def garbage(here):
+def play_all_garbage(here, are_limited):
     here.sim('cas1')
     here.start('cas1')
     here.neighbours()
     dynamic = rpc.port_of(VIP, here.abuser())
     for port, at in (135, '135'), (dynamic, 'a dynamic port'):
-        for name, (octets, end) in GARBAGE.items():
+        for name in GARBAGE:
             with here.case(f'{name} on {at}'):
-                play_garbage(here, port, name, octets(), end)
+                play_garbage(here, port, name, are_limited)
         with here.case(f'one octet at a time on {at}'):
             one_octet_at_a_time(here, port, here.abuser())
+    return dynamic
+
+
+@scenario
+def garbage(here):
+    """It reaches the server, which deals with it."""
+    here.take_anything()
+    play_all_garbage(here, are_limited=False)
+
+
+@scenario
+def garbage_refused(here):
+    """What is no RPC never reaches a server of which only some interfaces may
+    be used."""
+    dynamic = play_all_garbage(here, are_limited=True)
+    with here.case('a flood of no RPC ends at once'):
+        since = here.mark()
+        socks = [connect(port, here.abuser())
+                 for port in (135, dynamic) for _ in range(10)]
+        for sock in socks:
+            check(flood_is_cut(sock), 'it takes and takes')
+        until(lambda: len(here.lines('close', since,
+                                     reason='not-rpc')) == len(socks),
+              'all lines say not-rpc')
+    with here.case('a flood of calls without a bind reaches the server'):
+        since = here.mark()
+        call = rpc.request(0, bytes(5000))
+        sock = connect(dynamic, here.abuser())
+        name = sock.getsockname()
+        send_all(sock, call * 400)
+        sock.close()
+        line = here.wait_log('close', since, client='%s:%d' % name,
+                             port=dynamic)
+        check(line['reason'] in ENDS.split('|'), f'{line}')
+
+
+def flood_is_cut(sock):
+    """No more is taken soon."""
+    sock.settimeout(5)
+    try:
+        for _ in range(1000):
+            sock.send(bytes(1 << 16))
+    except (BrokenPipeError, ConnectionResetError):
+        return True
+    return False
 
 
 @scenario
@@ -188,6 +237,7 @@ def stops_growing(value, what):
 
 @scenario
 def who_never_reads(here):
+    here.take_anything()
     here.sim('cas1')
     here.start('cas1')
     here.neighbours()
@@ -228,6 +278,7 @@ def who_never_reads(here):
 
 @scenario
 def pipes_refused(here):
+    here.take_anything()
     here.sim('cas1')
     here.start('cas1')
     here.neighbours(fresh=False)

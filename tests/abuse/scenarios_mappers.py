@@ -4,7 +4,7 @@ import struct
 import time
 
 import rpc
-from world import attempt, check, scenario, until
+from world import attempt, check, is_bound, is_refused, scenario, until
 
 LISTENING = 40000
 
@@ -95,8 +95,9 @@ EVILS = {
 }
 
 
-def begin(here):
+def begin(here, epm='rewrite'):
     here.settings['check'] = {'interval': '400ms', 'timeout': '300ms'}
+    here.settings['rpc']['epm'] = epm
     here.sim('cas1')
     here.start('cas1')
     here.neighbours()
@@ -128,19 +129,21 @@ def evil_mappers(here):
             play(here, f'cas{2 + number}', act, reason)
 
 
-@scenario
-def odd_mappers(here):
-    begin(here)
+def leave(here, mapper):
+    del here.servers['cas2']
+    here.reload()
+    mapper.close()
+
+
+def play_odd(here, epm):
+    begin(here, epm)
     with here.case('a torn tower is left out'):
         since = here.mark()
         mapper = rpc.Mapper(here.address('cas2'), [], on_lookup(torn_tower))
         here.join('cas2')
         here.wait_log('nothing-announced', since, server='cas2')
-        del here.servers['cas2']
-        here.reload()
-        mapper.close()
+        leave(here, mapper)
     with here.case('one announcement that comes and goes'):
-        since = here.mark()
         mapper = rpc.Mapper(here.address('cas2'), towers(here, 1, LISTENING))
         here.join('cas2')
         until(lambda: attempt(LISTENING, here.abuser()) == 'reset',
@@ -148,9 +151,7 @@ def odd_mappers(here):
         mapper.towers = []
         until(lambda: attempt(LISTENING, here.abuser()) == 'refused',
               'the port is closed')
-        del here.servers['cas2']
-        here.reload()
-        mapper.close()
+        leave(here, mapper)
     with here.case('2,000 announcements'):
         since = here.mark()
         mapper = rpc.Mapper(here.address('cas2'), towers(here, 2000))
@@ -166,3 +167,50 @@ def odd_mappers(here):
         until(lambda: attempt(30000, here.abuser()) == 'refused',
               'all are closed again')
         mapper.close()
+
+
+def says_hello(sock):
+    """Answers a bind."""
+    with sock:
+        rpc.read_pdu(sock)
+        sock.sendall(rpc.bind_ack(1))
+        rpc.read_pdu(sock)
+
+
+def announce_elsewhere(here):
+    """cas2 announces a port and then another, on which somebody is. Returns
+    what leave() wants."""
+    moved = rpc.Server(here.address('cas2'), LISTENING + 1, says_hello)
+    mapper = rpc.Mapper(here.address('cas2'), towers(here, 1, LISTENING))
+    here.join('cas2')
+    until(lambda: attempt(LISTENING, here.abuser()) == 'reset',
+          'the port is admitted, and nobody is behind it')
+    mapper.towers = towers(here, 1, LISTENING + 1)
+    until(lambda: is_bound(LISTENING + 1, here.abuser()),
+          'the new port is served')
+    check(moved.accepted, 'by somebody else')
+    return mapper
+
+
+@scenario
+def odd_mappers(here):
+    play_odd(here, 'rewrite')
+    with here.case('an interface that moves: its old port leads there'):
+        mapper = announce_elsewhere(here)
+        check(is_bound(LISTENING, here.abuser()), 'the old port is closed')
+    with here.case('it goes: both ports are closed'):
+        mapper.towers = []
+        for port in LISTENING, LISTENING + 1:
+            until(lambda: is_refused(port, here.abuser()),
+                  f'port {port} is closed')
+        leave(here, mapper)
+
+
+@scenario
+def odd_mappers_tracked(here):
+    play_odd(here, 'track')
+    with here.case('an interface that moves: its old port is closed'):
+        mapper = announce_elsewhere(here)
+        until(lambda: is_refused(LISTENING, here.abuser()),
+              'the old port is closed')
+        leave(here, mapper)

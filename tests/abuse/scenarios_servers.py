@@ -4,7 +4,7 @@ import time
 
 import rpc
 from world import (VIP, Failure, attempt, check, connect, ending, hold_syn,
-                   run, scenario, start_connect, until)
+                   is_bound, run, scenario, start_connect, until)
 
 
 def begin(here, interval='1m', **balancer):
@@ -184,8 +184,10 @@ def all_servers_refuse(here):
         until(is_served, 'the client is served')
 
 
-@scenario
-def dynamic_port_refused(here):
+def mailbox_restarts(here, epm):
+    """cas2's mailbox service comes back on another port. Its client and the
+    port it was told of, which is refused; where the log was then."""
+    here.settings['rpc']['epm'] = epm
     begin(here)
     here.sim('cas2', '--fail', 'cas2:restart-mailbox@2s')
     began = time.monotonic()
@@ -203,24 +205,32 @@ def dynamic_port_refused(here):
         check(end == 'reset', f'the connection was {end}')
         line = here.wait_log('refuse', since, client=client + r':\d+')
         check(line['reason'] == 'connect-refused', f'{line}')
+    return client, old, since
+
+
+def is_served_anew(here, client, old, since):
+    new = rpc.port_of(VIP, client)
+    check(new != old, 'the port did not change')
+    until(lambda: is_bound(new, client), 'the new port is admitted')
+    check(not here.lines('set-aside', since) and
+          not here.lines('move', since), 'the server was blamed')
+
+
+@scenario
+def dynamic_port_refused(here):
+    client, old, since = mailbox_restarts(here, 'rewrite')
+    with here.case('the old port leads to the new one: the client is served'):
+        until(lambda: is_bound(old, client), 'a bind is accepted')
     with here.case('the client asks again and is served on the new port'):
-        new = rpc.port_of(VIP, client)
-        check(new != old, 'the port did not change')
+        is_served_anew(here, client, old, since)
+        check(is_bound(old, client), 'the old port is closed')
 
-        def is_bound():
-            try:
-                sock = connect(new, client)
-            except ConnectionRefusedError:
-                return False
-            sock.sendall(rpc.bind(rpc.EMSMDB))
-            kind = rpc.read_pdu(sock)[0]
-            sock.close()
-            return kind == rpc.BIND_ACK
 
-        until(is_bound, 'the new port is admitted')
-        check(not here.lines('set-aside', since) and
-              not here.lines('move', since), 'the server was blamed')
-
+@scenario
+def dynamic_port_refused_tracked(here):
+    client, old, since = mailbox_restarts(here, 'track')
+    with here.case('the client asks again and is served on the new port'):
+        is_served_anew(here, client, old, since)
         until(lambda: attempt(old, client) == 'refused',
               'the old port is closed')
 

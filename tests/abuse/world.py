@@ -112,6 +112,25 @@ def attempt(port, source):
         sock.close()
 
 
+def is_refused(port, source):
+    """Nobody takes a connection to <port>."""
+    try:
+        connect(port, source).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def is_bound(port, source, interface=rpc.EMSMDB):
+    """A bind to <port> is accepted."""
+    try:
+        with connect(port, source) as sock:
+            sock.sendall(rpc.bind(interface))
+            return rpc.read_pdu(sock)[0] == rpc.BIND_ACK
+    except (ConnectionError, rpc.Gone):
+        return False
+
+
 class Process:
     def __init__(self, name, words, folder, stdout=None, **more):
         self.name = name
@@ -211,6 +230,11 @@ class World:
         run('ip', 'link', 'set', 'lo', 'up')
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    def take_anything(self):
+        """For raw octets, which are no RPC: what is no RPC would be reset
+        where only some interfaces may be used."""
+        self.settings['rpc']['interfaces'] = 'any'
 
     # servers
 
