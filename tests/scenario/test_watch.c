@@ -696,7 +696,7 @@ static void the_user_is_logged_where_the_log_may_have_it(void **state)
 	hang_up(&talk);
 	assert_int_equal(logged(&talk, "close",
 				"interface=emsmdb "
-				"user=\"CONTOSO\\x5calice\""),
+				"user=\"CONTOSO\\\\alice\""),
 			 1);
 	rpc_stage_end(&talk.play);
 }
@@ -716,7 +716,7 @@ static void the_user_is_read_from_an_alter_context(void **state)
 	/* Who comes later on the same connection changes nothing. */
 	ask(&talk, rpc_vector("11_emsmdb_auth3_ntlm_authenticate.bin"));
 	hang_up(&talk);
-	assert_int_equal(logged(&talk, "close", "user=\"CONTOSO\\x5calice\""),
+	assert_int_equal(logged(&talk, "close", "user=\"CONTOSO\\\\alice\""),
 			 1);
 	rpc_stage_end(&talk.play);
 }
