@@ -81,7 +81,8 @@ int client_init(struct client *client, struct swarm *swarm, unsigned number)
 	from = client->target.family == AF_INET ? &options->from4
 						: &options->from6;
 	if (from->addr.family)
-		client->source = address_at(from, number);
+		client->source =
+			address_at(from, 1 + (number - 1) / options->nshare);
 	client->nlinks = links_wanted(options);
 	client->link = calloc(client->nlinks, sizeof(*client->link));
 	if (!client->link)

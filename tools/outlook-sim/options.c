@@ -29,6 +29,8 @@ static const char usage[] =
 	"  --clients N       (1)\n"
 	"  --from PREFIX     client N comes from the Nth address of it (IPv4)\n"
 	"  --from-v6 PREFIX  the same, for a target that is IPv6\n"
+	"  --share N         N clients have one address, as behind a NAT\n"
+	"                    gateway (1)\n"
 	"  --epm-port PORT   (135)\n"
 	"  --static MAILBOX,ADDRESSBOOK  ports that are known: no look-ups\n"
 	"  --parallel        all look-ups and first connections at once\n"
@@ -125,6 +127,7 @@ enum choice {
 	OPT_CLIENTS,
 	OPT_FROM,
 	OPT_FROM_V6,
+	OPT_SHARE,
 	OPT_EPM_PORT,
 	OPT_STATIC,
 	OPT_PARALLEL,
@@ -150,6 +153,7 @@ static const struct option options[] = {
 	{ "clients", required_argument, NULL, OPT_CLIENTS },
 	{ "from", required_argument, NULL, OPT_FROM },
 	{ "from-v6", required_argument, NULL, OPT_FROM_V6 },
+	{ "share", required_argument, NULL, OPT_SHARE },
 	{ "epm-port", required_argument, NULL, OPT_EPM_PORT },
 	{ "static", required_argument, NULL, OPT_STATIC },
 	{ "parallel", no_argument, NULL, OPT_PARALLEL },
@@ -204,6 +208,9 @@ static void option_take(int option, struct options *out)
 	case OPT_FROM_V6:
 		prefix_of(optarg, AF_INET6, &out->from6);
 		break;
+	case OPT_SHARE:
+		out->nshare = (unsigned)number_of(optarg, 1, 1000000);
+		break;
 	case OPT_EPM_PORT:
 		out->epm_port = port_of(optarg);
 		break;
@@ -253,16 +260,18 @@ static void option_take(int option, struct options *out)
 	}
 }
 
-/* An address of its own for every client; the first and the last of the
- * prefix are left alone. */
-static void check_room(const struct prefix *from, unsigned nclients)
+/* An address for every client, or every <nshare> of them; the first and the
+ * last of the prefix are left alone. */
+static void check_room(const struct prefix *from, unsigned nclients,
+		       unsigned nshare)
 {
+	unsigned naddresses = (nclients - 1) / nshare + 1;
 	unsigned host_bits;
 
 	if (!from->addr.family)
 		return;
 	host_bits = 8 * (unsigned)addr_len(&from->addr) - from->bits;
-	if (host_bits < 32 && ((uint64_t)1 << host_bits) < nclients + 2ull)
+	if (host_bits < 32 && ((uint64_t)1 << host_bits) < naddresses + 2ull)
 		refuse("--from has too few addresses for %u clients", nclients);
 }
 
@@ -272,6 +281,7 @@ void options_read(int argc, char **argv, struct options *out)
 
 	*out = (struct options){
 		.nclients = 1,
+		.nshare = 1,
 		.epm_port = EPM_PORT,
 		.npool = 1,
 		.nlinked = 1,
@@ -290,6 +300,6 @@ void options_read(int argc, char **argv, struct options *out)
 		refuse("what is %s?", argv[optind]);
 	if (!out->ntargets)
 		refuse("--to says where to; it is missing");
-	check_room(&out->from4, out->nclients);
-	check_room(&out->from6, out->nclients);
+	check_room(&out->from4, out->nclients, out->nshare);
+	check_room(&out->from6, out->nclients, out->nshare);
 }

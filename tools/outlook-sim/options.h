@@ -20,6 +20,7 @@ struct options {
 	struct addr target[TARGETS_MAX];
 	unsigned nclients;
 	struct prefix from4, from6; /* family 0: as the kernel chooses */
+	unsigned nshare;	    /* clients that have one address of these */
 	uint16_t epm_port;
 	uint16_t mailbox_port; /* with --static; 0 = ask the endpoint mapper */
 	uint16_t address_book_port;
