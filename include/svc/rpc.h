@@ -30,6 +30,7 @@
 #include "core/portset.h"
 #include "core/reason.h"
 #include "core/route.h"
+#include "core/tally.h"
 #include "net/loop.h"
 
 struct svc_rpc;
@@ -45,6 +46,7 @@ struct svc_rpc_shared {
 	/* Ports that clients are taken on, or would be if they had a lease;
 	 * in the layout of portset.h. Written by svc_rpc_set_open(). */
 	_Atomic uint64_t open_port[PORTSET_WORDS];
+	struct tally tally;
 	_Atomic uint32_t next_group; /* association groups of our own */
 	_Atomic uint32_t said;	     /* what is logged once: bits, svc's own */
 	uint8_t user_seed[HASH_KEY_LEN]; /* for log-users = hash */

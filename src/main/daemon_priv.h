@@ -79,6 +79,8 @@ void daemon_end_saving(struct daemon *daemon);
 /* ports.c: what the rules of the virtual ports are now. */
 struct portmap_rules daemon_portmap_rules(const struct daemon *daemon,
 					  const struct portset *exclude);
+/* tally.c: a line for each interface that was used. */
+void daemon_log_tally(struct daemon *daemon);
 /* stop.c: TERM and INT stop, HUP reads the configuration again. */
 void daemon_watch_signals(struct daemon *daemon);
 /* reload.c: read the configuration again. */

@@ -17,6 +17,7 @@
 #include "rpc_log.h"
 #include "rpc_mapper.h"
 #include "rpc_priv.h"
+#include "wire/iface.h"
 
 void rpc_set_state(struct rpc_conn *conn, enum rpc_state state)
 {
@@ -91,12 +92,26 @@ void rpc_refuse_routed(struct rpc_conn *conn, enum reason reason)
 	rpc_refuse(conn, name, reason);
 }
 
+/* The end of a connection counts for the interface that it was for. */
+static void count(struct rpc_conn *conn, const struct syntax *interface)
+{
+	const struct relay_side *side = conn->relay.side;
+	struct tally_row *row = tally_of(&conn->svc->shared->tally, interface);
+
+	atomic_fetch_add_explicit(&row->connections, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&row->octets_in, side[RELAY_CLIENT].octets,
+				  memory_order_relaxed);
+	atomic_fetch_add_explicit(&row->octets_out, side[RELAY_SERVER].octets,
+				  memory_order_relaxed);
+}
+
 void rpc_end(struct rpc_conn *conn, enum reason reason)
 {
 	struct svc_rpc *svc = conn->svc;
 	uint64_t now = loop_now_ms(svc->loop);
 
 	rpc_log_close(conn, reason, now);
+	count(conn, &iface_epm.syntax);
 	route_end(&svc->shared->router, &conn->route, now);
 	if (reason == REASON_CLIENT_CLOSED || reason == REASON_GROUP_GONE)
 		close(conn->client_fd);
@@ -112,6 +127,7 @@ static void relay_ended(struct relay *relay, enum reason reason)
 	uint64_t now = loop_now_ms(svc->loop);
 
 	rpc_log_close(conn, reason, now);
+	count(conn, conn->watch.has_interface ? &conn->watch.interface : NULL);
 	rpc_watch_end(conn);
 	route_end(&svc->shared->router, &conn->route, now);
 	give_conn(conn);

@@ -163,10 +163,13 @@ static void take_bind_ack(const struct sight *sight, const struct pdu *pdu)
 static void take_fault(const struct sight *sight, const struct pdu *pdu)
 {
 	struct rpc_conn *conn = sight->conn;
+	const struct rpc_watch *watch = &conn->watch;
+	struct tally_row *row =
+		tally_of(&conn->svc->shared->tally,
+			 watch->has_interface ? &watch->interface : NULL);
 	struct pdu_fault fault;
 
-	if (conn->watch.faults < UINT16_MAX)
-		conn->watch.faults++;
+	atomic_fetch_add_explicit(&row->faults, 1, memory_order_relaxed);
 	if (!pdu_fault_read(pdu, &fault))
 		rpc_log_fault(conn, fault.status);
 }

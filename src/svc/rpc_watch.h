@@ -33,7 +33,6 @@ struct rpc_watch {
 	char *user;		   /* owned; NULL: not shown, or not asked */
 	struct syntax interface;   /* the first that the client asked for */
 	uint32_t left[2];	   /* of a fragment that passes unread */
-	uint16_t faults;
 	bool has_interface;
 };
 
