@@ -23,10 +23,11 @@
 
 #define SWEEP_MS	1000 /* between looks for what timed out */
 #define SWEEP_MOST	10000
-#define SWEEP_LOOKS	50000 /* for bindings to servers that leave */
-#define CONTROL		0     /* whose log is whose: the control thread */
-#define PIPE_PAGES	64    /* of a relay's pipe */
-#define LEASES_A_CLIENT 4     /* on the average */
+#define SWEEP_LOOKS	50000	/* for bindings to servers that leave */
+#define TALLY_MS	3600000 /* between lines of counters */
+#define CONTROL		0	/* whose log is whose: the control thread */
+#define PIPE_PAGES	64	/* of a relay's pipe */
+#define LEASES_A_CLIENT 4	/* on the average */
 #define KERNEL_LEASES	1000000
 #define RUNS_MOST	65536 /* shared addresses with a run under way */
 
@@ -205,6 +206,10 @@ static void sweep(struct loop_timer *timer)
 	daemon_retry_ports(daemon);
 	refused_tell(&daemon->refused, daemon->log,
 		     listener_refused(daemon->listener), now);
+	if (now - daemon->tally_ms >= TALLY_MS) {
+		daemon->tally_ms = now;
+		daemon_log_tally(daemon);
+	}
 	loop_timer_set(daemon->loop, timer, SWEEP_MS);
 }
 
@@ -516,6 +521,8 @@ static void release(struct daemon *daemon)
 	runs_free(router->runs);
 	instance_release(daemon->instance);
 	if (daemon->log)
+		daemon_log_tally(daemon);
+	if (daemon->log)
 		LOG(daemon->log, LOG_LEVEL_NOTICE, "end",
 		    log_number("connections",
 			       atomic_load(&daemon->shared.connections)));
@@ -541,6 +548,7 @@ int daemon_run(const char *path, struct conf *conf)
 	daemon->sweep.fire = sweep;
 	err = start(daemon);
 	if (!err) {
+		daemon->tally_ms = loop_now_ms(daemon->loop);
 		sweep(&daemon->sweep);
 		if (!waits_for_answers(conf))
 			open_ports(daemon);

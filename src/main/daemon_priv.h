@@ -57,6 +57,7 @@ struct daemon {
 	uint64_t stop_at_ms;  /* 0 = not stopping */
 	bool ports_are_stale; /* some could not be had, or were spared */
 	uint64_t ports_tried_ms;
+	uint64_t tally_ms;    /* when the counters were logged */
 	int err;	      /* why it ends, if not because it was told to */
 	bool has_asked;	      /* every server was asked once: ports are open */
 	_Atomic uint64_t ask; /* servers to be asked again: a mask */
