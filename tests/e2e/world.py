@@ -290,7 +290,7 @@ class World:
     def finish(self):
         """In order, so that the next combination finds nothing of this."""
         if self.balancer.is_up():
-            self.balancer.terminate(balancers.STOP_SECONDS)
+            self.balancer.terminate(balancers.STOP_SECONDS + 3)
         self.balancer.stop()
         for server in self.servers:
             if os.path.exists(server.log):
