@@ -1,12 +1,13 @@
 /*
- * limits.h - how many descriptors and source ports a configuration takes,
- * and how many connections that leaves room for.
+ * limits.h - how many descriptors, source ports and leases a configuration
+ * takes, and how many connections that leaves room for.
  *
  * Layer: core (pure: what the machine allows comes in).
  */
 #ifndef CORE_LIMITS_H
 #define CORE_LIMITS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/conf.h"
@@ -14,6 +15,7 @@
 #define LIMITS_PIPES   64  /* for splicing, of all workers together */
 #define LIMITS_GROUPED 256 /* ports up to which each worker has a socket */
 #define LIMITS_OWN     64  /* log, timers, kernel interfaces */
+#define LIMITS_LEASED  1000000
 
 /* What the machine allows. */
 struct limits_host {
@@ -48,5 +50,10 @@ uint64_t limits_source_room(const struct conf *conf, uint8_t family,
  */
 unsigned limits_connections(const struct conf *conf, enum conf_intercept way,
 			    const struct limits_host *host);
+
+/* Leases that are kept at once. Where the kernel decides by them it keeps them
+ * all, and pays for the room: then no more than LIMITS_LEASED, so that the
+ * table makes room by ending the oldest before the kernel is full. */
+size_t limits_leases(const struct conf *conf);
 
 #endif

@@ -105,6 +105,12 @@ struct route_move {
 struct route_port route_port_of(struct router *router, const struct addr *name,
 				uint16_t port, uint64_t now_ms);
 
+/* Is the client here already, so that it may open more connections while the
+ * balancer stops? It has a binding; or, where each of its connections stands
+ * for itself, a lease of the port or a known <group> (0: it names none). */
+bool route_is_known(struct router *router, const struct addr *client,
+		    uint16_t port, uint32_t group, uint64_t now_ms);
+
 /*
  * Reserve and decide. <group>: the association group that the client's bind
  * names, where it was read before (0: none, or not read); it decides only for

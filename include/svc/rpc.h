@@ -90,7 +90,7 @@ void svc_rpc_detach(struct svc_rpc *svc, int fd);
 void svc_rpc_ports_opened(struct svc_rpc *svc);
 /* Work by a new configuration from now on; open connections stay. */
 void svc_rpc_reconfigure(struct svc_rpc *svc, struct conf *conf);
-/* From now on refuse clients without a binding. */
+/* From now on refuse clients that are not here already: route_is_known(). */
 void svc_rpc_stop(struct svc_rpc *svc);
 /* Reset every connection to a server of <slots>, with <reason>. */
 void svc_rpc_reset(struct svc_rpc *svc, uint64_t slots, enum reason reason);

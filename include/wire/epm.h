@@ -45,8 +45,6 @@ enum epm_opnum {
 #define EPM_NOT_REGISTERED 0x16c9a0d6u
 #define EPM_CANT_PERFORM   0x16c9a0cdu
 #define EPM_INVALID_HANDLE 0x16c9a0d5u
-/* What a status other than 0 is called, kebab-case; NULL if it has no name. */
-const char *epm_status_name(uint32_t status);
 
 /* An entry handle as it stands on the wire; all zero = nil. */
 struct epm_handle {

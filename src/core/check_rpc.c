@@ -90,6 +90,31 @@ static void check_leased(const struct rules *rules)
 			     "write intercept = auto");
 }
 
+/* Leases that mean nothing, or that nobody remembers. */
+static void check_leases(const struct rules *rules)
+{
+	const struct conf *conf = rules->conf;
+	const struct conf_rpc *rpc = &conf->rpc;
+
+	if (rpc->admit != CONF_ADMIT_LEASED)
+		return;
+	if (rpc->ports == CONF_PORTS_STATIC && !conf_has_virtual_ports(rpc))
+		finding_mend(rule_broken(rules, FINDING_WARNING,
+					 "leased-static", WHERE("rpc", "admit"),
+					 "static ports are open to everybody, "
+					 "with a lease or without"),
+			     "give virtual-ports as well, or take the line "
+			     "out");
+	else if (!conf->balancer.state_file)
+		finding_mend(rule_broken(rules, FINDING_WARNING,
+					 "leased-without-state",
+					 WHERE("rpc", "admit"),
+					 "without a state file nobody is known "
+					 "after a restart: for lease-timeout "
+					 "all announced ports are open"),
+			     "set [balancer] state-file");
+}
+
 static void check_virtual(const struct rules *rules)
 {
 	const struct conf_rpc *rpc = &rules->conf->rpc;
@@ -150,6 +175,7 @@ void check_rpc(const struct rules *rules)
 	else
 		check_dynamic(rules);
 	check_leased(rules);
+	check_leases(rules);
 	check_virtual(rules);
 	check_shared(rules);
 }

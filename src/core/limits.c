@@ -1,5 +1,6 @@
 /*
- * limits.c - how many descriptors and source ports a configuration takes.
+ * limits.c - how many descriptors, source ports and leases a configuration
+ * takes.
  *
  * Layer: core (pure).
  */
@@ -7,6 +8,7 @@
 
 #define FIXED_PORTS 3 /* 135, mailbox, address book */
 #define PER_WORKER  8 /* loop, wake-up, spare, log ring, two families */
+#define PER_CLIENT  4 /* leases: one for each interface that it uses */
 
 static unsigned known_ports(const struct conf *conf)
 {
@@ -90,4 +92,13 @@ unsigned limits_connections(const struct conf *conf, enum conf_intercept way,
 		most = lesser(most, limits_source_room(conf, AF_INET6, ports));
 	}
 	return most ? (unsigned)lesser(most, UINT32_MAX) : 1;
+}
+
+size_t limits_leases(const struct conf *conf)
+{
+	uint64_t most = PER_CLIENT * (uint64_t)conf->affinity.entries;
+
+	return conf->rpc.admit == CONF_ADMIT_LEASED
+		       ? lesser(most, LIMITS_LEASED)
+		       : most;
 }

@@ -274,6 +274,23 @@ static enum reason reserve(struct router *router, const struct addr *client,
 	return REASON_STALE_PORT;
 }
 
+bool route_is_known(struct router *router, const struct addr *client,
+		    uint16_t port, uint32_t group, uint64_t now_ms)
+{
+	struct lease_target unused;
+	uint64_t issuers;
+	struct addr name;
+
+	if (!affinity_is_private(router->affinity, client))
+		return affinity_is_bound(router->affinity, client, now_ms);
+	name = affinity_name(router->affinity, client);
+	if (lease_find(router->leases, &name, port, now_ms, &unused) ==
+	    LEASE_VALID)
+		return true;
+	return group && group_issuers(router->groups, &name, group, port,
+				      now_ms, &issuers);
+}
+
 enum reason route_begin(struct router *router, const struct addr *client,
 			enum route_kind kind, uint16_t port, uint32_t group,
 			uint64_t now_ms, struct route *out,

@@ -21,15 +21,13 @@
 #include "main/state_file.h"
 #include "wire/epm.h"
 
-#define SWEEP_MS	1000 /* between looks for what timed out */
-#define SWEEP_MOST	10000
-#define SWEEP_LOOKS	50000	/* for bindings to servers that leave */
-#define TALLY_MS	3600000 /* between lines of counters */
-#define CONTROL		0	/* whose log is whose: the control thread */
-#define PIPE_PAGES	64	/* of a relay's pipe */
-#define LEASES_A_CLIENT 4	/* on the average */
-#define KERNEL_LEASES	1000000
-#define RUNS_MOST	65536 /* shared addresses with a run under way */
+#define SWEEP_MS    1000 /* between looks for what timed out */
+#define SWEEP_MOST  10000
+#define SWEEP_LOOKS 50000   /* for bindings to servers that leave */
+#define TALLY_MS    3600000 /* between lines of counters */
+#define CONTROL	    0	    /* whose log is whose: the control thread */
+#define PIPE_PAGES  64	    /* of a relay's pipe */
+#define RUNS_MOST   65536   /* shared addresses with a run under way */
 
 /* The loop's clock, for threads that are not the loop's. */
 static uint64_t monotonic_ms(void)
@@ -260,12 +258,6 @@ static unsigned pipes_of_a_worker(unsigned nworkers)
 	return (pages < LIMITS_PIPES ? pages : LIMITS_PIPES) / nworkers;
 }
 
-/* A client holds a lease for each interface that it uses. */
-static size_t most_leases(const struct conf *conf)
-{
-	return LEASES_A_CLIENT * (size_t)conf->affinity.entries;
-}
-
 static int make_mapper_tables(struct daemon *daemon,
 			      const uint8_t seed[static HASH_KEY_LEN])
 {
@@ -273,8 +265,8 @@ static int make_mapper_tables(struct daemon *daemon,
 	const struct conf *conf = daemon->conf;
 
 	router->leases =
-		leases_new(most_leases(conf), conf->rpc.lease_timeout_ms, seed,
-			   lease_removed, daemon);
+		leases_new(limits_leases(conf), conf->rpc.lease_timeout_ms,
+			   seed, lease_removed, daemon);
 	router->portmap = portmap_new();
 	router->groups = groups_new(conf->affinity.entries, seed);
 	router->runs = runs_new(RUNS_MOST, seed);
@@ -343,14 +335,14 @@ static int make_workers(struct daemon *daemon)
 	return err;
 }
 
-/* The kernel pays for the room: beyond this many the workers decide. */
+/* Room for the whole table, and for what ends in it a moment later. */
 static unsigned kernel_leases(const struct daemon *daemon)
 {
-	size_t most = most_leases(daemon->conf);
+	size_t most = limits_leases(daemon->conf);
 
 	if (!atomic_load(&daemon->shared.router.wants_lease))
 		return 0;
-	return most < KERNEL_LEASES ? (unsigned)most : KERNEL_LEASES;
+	return (unsigned)(most + most / 8);
 }
 
 /* As many bits make a client to the kernel as to the table of bindings. */

@@ -23,7 +23,7 @@ struct state_saver;
 
 /* The state file, as it is written. */
 struct saving {
-	struct state_saver *saver; /* NULL: there is no file */
+	struct state_saver *saver; /* NULL: nothing can be written */
 	struct loop_timer timer;
 	int told_err; /* what the log last said of it */
 };
@@ -77,9 +77,6 @@ void daemon_restore(struct daemon *daemon);
 void daemon_begin_saving(struct daemon *daemon);
 /* state.c: write it once more, for good. */
 void daemon_end_saving(struct daemon *daemon);
-/* ports.c: what the rules of the virtual ports are now. */
-struct portmap_rules daemon_portmap_rules(const struct daemon *daemon,
-					  const struct portset *exclude);
 /* tally.c: a line for each interface that was used. */
 void daemon_log_tally(struct daemon *daemon);
 /* stop.c: TERM and INT stop, HUP reads the configuration again. */

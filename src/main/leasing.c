@@ -10,11 +10,6 @@ int leasing_init(struct leasing *leasing)
 	return -pthread_rwlock_init(&leasing->lock, NULL);
 }
 
-void leasing_release(struct leasing *leasing)
-{
-	pthread_rwlock_destroy(&leasing->lock);
-}
-
 static void give_again(void *ctx, const struct addr *client, uint16_t port,
 		       const struct lease_target *target, uint64_t age_ms)
 {

@@ -29,7 +29,6 @@ void leasing_begin(struct leasing *leasing, struct listener *listener,
 		   struct leases *leases, uint64_t now_ms);
 /* Before the listener is closed. */
 void leasing_end(struct leasing *leasing);
-void leasing_release(struct leasing *leasing);
 
 /* Any thread: the kernel is to let <client> in; 0 where it keeps no leases,
  * and the worker decides. As listener_lease(). */

@@ -91,7 +91,7 @@ static void wanted_ports(const struct daemon *daemon, struct portset *wanted)
 	portset_subtract(wanted, &all, &rpc->exclude);
 }
 
-struct portmap_rules daemon_portmap_rules(const struct daemon *daemon,
+static struct portmap_rules portmap_rules(const struct daemon *daemon,
 					  const struct portset *exclude)
 {
 	const struct conf *conf = daemon->conf;
@@ -123,7 +123,7 @@ static void follow_portmap(struct daemon *daemon)
 {
 	struct router *router = &daemon->shared.router;
 	struct portset exclude = daemon->conf->rpc.exclude;
-	struct portmap_rules rules = daemon_portmap_rules(daemon, &exclude);
+	struct portmap_rules rules = portmap_rules(daemon, &exclude);
 	unsigned i;
 
 	if (!conf_has_virtual_ports(&daemon->conf->rpc))

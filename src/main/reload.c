@@ -103,6 +103,8 @@ static void reset_disabled(struct daemon *daemon)
 
 static void adopt(struct daemon *daemon, struct conf *now)
 {
+	struct router *router = &daemon->shared.router;
+	bool has_virtual = conf_has_virtual_ports(&now->rpc);
 	struct conf *old = daemon->conf;
 	unsigned i;
 
@@ -112,13 +114,11 @@ static void adopt(struct daemon *daemon, struct conf *now)
 	daemon->log->level = now->balancer.log_level;
 	atomic_store(&daemon->sched.method,
 		     sched_method_of(now->schedule.method));
-	affinity_reconfigure(daemon->shared.router.affinity, now);
-	atomic_store(&daemon->shared.router.admits_any,
-		     now->rpc.admit == CONF_ADMIT_ANY);
-	atomic_store(&daemon->shared.router.has_virtual_ports,
-		     conf_has_virtual_ports(&now->rpc));
-	leases_set_timeout(daemon->shared.router.leases,
-			   now->rpc.lease_timeout_ms);
+	affinity_reconfigure(router->affinity, now);
+	atomic_store(&router->admits_any, now->rpc.admit == CONF_ADMIT_ANY);
+	if (!has_virtual)
+		atomic_store(&router->has_virtual_ports, false);
+	leases_set_timeout(router->leases, now->rpc.lease_timeout_ms);
 	for (i = 0; i < daemon->nworkers; i++)
 		worker_reconfigure(daemon->worker[i], now);
 	reset_disabled(daemon);
@@ -126,6 +126,8 @@ static void adopt(struct daemon *daemon, struct conf *now)
 	conf_drop(old);
 	if (daemon->has_asked)
 		(void)!daemon_apply_ports(daemon);
+	/* While there were none, servers may have changed their slots. */
+	atomic_store(&router->has_virtual_ports, has_virtual);
 }
 
 /* Findings are too large for a stack that may be small. */

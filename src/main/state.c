@@ -15,7 +15,8 @@
 #include "main/state_file.h"
 
 #define SAVE_MS	    1000
-#define SAVE_SHARE  50 /* at most one part in so many of a thread's time */
+#define SAVE_SHARE  50	  /* at most one part in so many of a thread's time */
+#define TRY_MS	    10000 /* between looks for a folder to write in */
 #define PATIENCE_MS 5000
 
 static uint64_t clock_ms(clockid_t clock)
@@ -119,8 +120,8 @@ static int restore(struct daemon *daemon, struct taken *taken)
 	return err;
 }
 
-/* After a start that knows of no leases, who has none is let in for as long
- * as one lasts. */
+/* After a start without a state file's leases, who has none is let in for as
+ * long as one lasts. */
 static void be_lenient(struct daemon *daemon, uint64_t now)
 {
 	struct router *router = &daemon->shared.router;
@@ -216,18 +217,18 @@ static int take_snapshot(struct daemon *daemon, struct state_image *out)
 
 static void say_unwritten(struct daemon *daemon, int err)
 {
+	const char *path = daemon->first->balancer.state_file;
 	struct saving *saving = &daemon->saving;
 
 	if (err && err != saving->told_err)
 		LOG(daemon->log, LOG_LEVEL_ERROR, "state-unwritten",
-		    log_text("file", daemon->conf->balancer.state_file),
-		    log_text("reason", err_text(err)),
+		    log_text("file", path), log_text("reason", err_text(err)),
 		    log_text("mend", "is there room, and may the balancer's "
 				     "user write in its folder? The old file "
 				     "is whole; it is tried again"));
 	if (!err && saving->told_err)
 		LOG(daemon->log, LOG_LEVEL_NOTICE, "state-written",
-		    log_text("file", daemon->conf->balancer.state_file));
+		    log_text("file", path));
 	saving->told_err = err;
 }
 
@@ -255,31 +256,45 @@ static void save_fired(struct loop_timer *timer)
 						   : SAVE_MS);
 }
 
-void daemon_begin_saving(struct daemon *daemon)
+/* May we write there, and nobody else? */
+static int hold_file(struct daemon *daemon, const char *path)
 {
-	const char *path = daemon->conf->balancer.state_file;
-	int err;
+	int err = 0;
 
-	if (!path)
-		return;
-	err = state_file_try(path);
+	if (!daemon->instance)
+		err = instance_hold(daemon->log, 0, NULL, path,
+				    &daemon->instance);
+	return err ? err : state_file_try(path);
+}
+
+/* No snapshot is taken while it could not be written. */
+static void try_to_begin(struct loop_timer *timer)
+{
+	struct daemon *daemon = list_entry(timer, struct daemon, saving.timer);
+	const char *path = daemon->first->balancer.state_file;
+	int err = hold_file(daemon, path);
+
 	if (!err)
 		err = state_saver_new(path, &daemon->saving.saver);
-	if (err) {
-		say_unwritten(daemon, err);
-		return;
-	}
-	daemon->saving.timer.fire = save_fired;
-	loop_timer_set(daemon->loop, &daemon->saving.timer, SAVE_MS);
+	say_unwritten(daemon, err);
+	timer->fire = err ? try_to_begin : save_fired;
+	loop_timer_set(daemon->loop, timer, err ? TRY_MS : SAVE_MS);
+}
+
+void daemon_begin_saving(struct daemon *daemon)
+{
+	if (daemon->conf->balancer.state_file)
+		try_to_begin(&daemon->saving.timer);
 }
 
 void daemon_end_saving(struct daemon *daemon)
 {
 	struct saving *saving = &daemon->saving;
 
+	if (saving->timer.fire)
+		loop_timer_stop(daemon->loop, &saving->timer);
 	if (!saving->saver)
 		return;
-	loop_timer_stop(daemon->loop, &saving->timer);
 	save(daemon);
 	say_unwritten(daemon, state_saver_free(saving->saver, PATIENCE_MS));
 	saving->saver = NULL;

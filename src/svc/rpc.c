@@ -210,12 +210,18 @@ static enum route_kind kind_of(const struct conf_rpc *rpc, uint16_t port)
 enum reason rpc_choose(struct rpc_conn *conn, uint32_t group)
 {
 	struct svc_rpc *svc = conn->svc;
+	struct router *router = &svc->shared->router;
+	const struct addr *client = &conn->client.addr;
+	uint16_t port = conn->route.dialled;
+	uint64_t now = loop_now_ms(svc->loop);
 	struct route_move move;
 	enum reason reason;
 
-	reason = route_begin(&svc->shared->router, &conn->client.addr,
-			     conn->route.kind, conn->route.dialled, group,
-			     loop_now_ms(svc->loop), &conn->route, &move);
+	if (svc->is_stopping &&
+	    !route_is_known(router, client, port, group, now))
+		return REASON_STOPPING;
+	reason = route_begin(router, client, conn->route.kind, port, group, now,
+			     &conn->route, &move);
 	if (!reason && conn->route.res.is_moved)
 		rpc_log_moved(conn, &move);
 	return reason;
@@ -255,15 +261,9 @@ static void serve_at_once(struct rpc_conn *conn)
 
 static void serve(struct rpc_conn *conn, uint16_t port)
 {
-	struct svc_rpc *svc = conn->svc;
-	struct affinity *affinity = svc->shared->router.affinity;
-
 	conn->route.dialled = port;
-	conn->route.kind = kind_of(&svc->conf->rpc, port);
-	if (svc->is_stopping && !affinity_is_bound(affinity, &conn->client.addr,
-						   loop_now_ms(svc->loop)))
-		rpc_refuse(conn, NULL, REASON_STOPPING);
-	else if (is_to_be_asked(conn))
+	conn->route.kind = kind_of(&conn->svc->conf->rpc, port);
+	if (is_to_be_asked(conn))
 		rpc_ask(conn);
 	else
 		serve_at_once(conn);

@@ -89,11 +89,14 @@ static void answer_ready(struct loop_io *io, unsigned events)
 {
 	struct rpc_conn *conn =
 		list_entry(io, struct rpc_conn, relay.side[RELAY_CLIENT].io);
+	struct relay_side *side = &conn->relay.side[RELAY_CLIENT];
 	struct svc_rpc *svc = conn->svc;
 	enum reason reason = REASON_NONE;
 	bool is_dry = false;
 	unsigned turns = 0;
 
+	/* The kernel says it once: this may not be the last turn. */
+	side->is_ending |= (events & LOOP_END) != 0;
 	tick_queue_renew(&svc->answered, &conn->relay.idle,
 			 loop_now_ms(svc->loop));
 	while (!reason && !is_dry) {
@@ -103,7 +106,7 @@ static void answer_ready(struct loop_io *io, unsigned events)
 		}
 		reason = answer_one(conn, &is_dry);
 	}
-	if (!reason && events & LOOP_END)
+	if (!reason && side->is_ending)
 		reason = REASON_CLIENT_CLOSED;
 	if (reason)
 		end(conn, reason);
@@ -113,14 +116,17 @@ void rpc_answer(struct rpc_conn *conn)
 {
 	struct svc_rpc *svc = conn->svc;
 	struct loop_io *io = &conn->relay.side[RELAY_CLIENT].io;
+	enum reason reason;
 
 	conn->server = conn->route.res.server;
 	conn->answered = (struct rpc_answered){ 0 };
 	conn->opened_ms = loop_now_ms(svc->loop);
 	*io = (struct loop_io){ .fd = conn->client_fd, .ready = answer_ready };
-	if (route_answered(&svc->shared->router, &conn->route) ||
-	    loop_watch_edge(svc->loop, io)) {
-		rpc_refuse_routed(conn, REASON_BINDING_MOVED);
+	reason = route_answered(&svc->shared->router, &conn->route);
+	if (!reason && loop_watch_edge(svc->loop, io))
+		reason = REASON_NO_MEMORY;
+	if (reason) {
+		rpc_refuse_routed(conn, reason);
 		return;
 	}
 	tick_entry_init(&conn->relay.idle);

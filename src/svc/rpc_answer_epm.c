@@ -164,16 +164,23 @@ static uint16_t offer(struct rpc_conn *conn, const struct announcement *one)
 
 	if (!conf_takes(&conn->svc->conf->rpc, &one->interface))
 		return 0;
+	if (one->port == EPM_PORT) /* open to all */
+		return EPM_PORT;
 	port = port_for(conn, one);
 	return port && rpc_mapper_lease(conn, port, one) ? port : 0;
 }
 
+/* What the server announces, and the mapper that we are. */
 static unsigned list_announced(struct rpc_conn *conn)
 {
 	struct svc_rpc *svc = conn->svc;
+	struct announcement *list = svc->room->announced;
+	unsigned n = announced_copy(svc->shared->router.announced,
+				    conn->server->slot, list, ANNOUNCED_MAX);
 
-	return announced_copy(svc->shared->router.announced, conn->server->slot,
-			      svc->room->announced, ANNOUNCED_MAX);
+	list[n] = (struct announcement){ .interface = iface_epm.syntax,
+					 .port = EPM_PORT };
+	return n + 1;
 }
 
 static bool is_asked(const struct announcement *one, const struct tower *asked)

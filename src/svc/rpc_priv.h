@@ -40,7 +40,7 @@ struct rpc_room {
 	uint8_t answer[RPC_ROOM]; /* PDUs of ours */
 	uint8_t tower[TOWER_TCP_LEN];
 	struct epm_entry entry[EPM_ENTRIES_MAX];
-	struct announcement announced[ANNOUNCED_MAX];
+	struct announcement announced[ANNOUNCED_MAX + 1];
 };
 
 struct rpc_listener {

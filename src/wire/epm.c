@@ -16,26 +16,6 @@ bool epm_handle_is_nil(const struct epm_handle *handle)
 	return memcmp(handle, &nil, sizeof(nil)) == 0;
 }
 
-const char *epm_status_name(uint32_t status)
-{
-	static const char *const name[] = {
-		"cant-perform-operation",
-		"no-memory",
-		"database-invalid",
-		"cant-create",
-		"cant-access",
-		"database-already-open",
-		"invalid-entry",
-		"update-failed",
-		"invalid-context",
-		"not-registered",
-		"server-unavailable",
-	};
-	uint32_t i = status - EPM_CANT_PERFORM; /* the first of them */
-
-	return i < sizeof(name) / sizeof(name[0]) ? name[i] : NULL;
-}
-
 struct epm_handle epm_handle_take(struct cursor *cur)
 {
 	struct bytes raw = cursor_take(cur, EPM_HANDLE_LEN);

@@ -182,6 +182,24 @@ static void clients_that_are_their_own_source_bound_nothing(void **state)
 	free(conf);
 }
 
+/* What the table ends makes room in the kernel, never the other way round. */
+static void leases_are_no_more_than_the_kernel_keeps(void **state)
+{
+	struct conf *conf = new_conf();
+
+	(void)state;
+	conf->affinity.entries = 1000000;
+	assert_int_equal(limits_leases(conf), 4000000);
+	conf->rpc.admit = CONF_ADMIT_LEASED;
+	assert_int_equal(limits_leases(conf), LIMITS_LEASED);
+	conf->affinity.entries = 64;
+	assert_int_equal(limits_leases(conf), 256);
+	conf->affinity.entries = 100000000;
+	conf->rpc.admit = CONF_ADMIT_ANY;
+	assert_int_equal(limits_leases(conf), 400000000);
+	free(conf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +207,7 @@ int main(void)
 		cmocka_unit_test(way_that_was_taken_counts_not_the_wanted_one),
 		cmocka_unit_test(
 			sockets_are_for_each_vip_and_few_ports_for_each_worker),
+		cmocka_unit_test(leases_are_no_more_than_the_kernel_keeps),
 		cmocka_unit_test(auto_is_no_more_than_the_sources_hold),
 		cmocka_unit_test(
 			last_server_may_be_of_the_family_with_fewer_sources),

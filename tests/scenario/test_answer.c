@@ -747,6 +747,27 @@ static void many_questions_in_one_segment_are_all_answered(void **state)
 	finish(&talk);
 }
 
+/* The end is told once, and there are more turns after it. */
+static void an_end_behind_many_questions_is_not_forgotten(void **state)
+{
+	struct bytes many;
+	struct talk talk;
+	unsigned i;
+
+	(void)state;
+	begin_bound(&talk);
+	many = ask_map(&iface_emsmdb, 4, TOWER_TCP, true);
+	for (i = 0; i < 6; i++)
+		many = rpc_join(many, many);
+	/* The last one will never be whole. */
+	tcp_write(talk.client, many.at, many.len - 1);
+	shutdown(talk.client, SHUT_WR);
+	settle(&talk);
+	assert_int_equal(svc_rpc_open(talk.play.svc), 0);
+	assert_int_equal(logged(&talk, "close", "reason=client-closed"), 1);
+	finish(&talk);
+}
+
 static void what_is_no_rpc_ends_the_conversation(void **state)
 {
 	struct talk talk;
@@ -945,6 +966,7 @@ int main(void)
 		test(questions_octet_by_octet_are_answered),
 		test(a_client_that_ends_its_stream_gets_its_answers_first),
 		test(many_questions_in_one_segment_are_all_answered),
+		test(an_end_behind_many_questions_is_not_forgotten),
 		test(what_is_no_rpc_ends_the_conversation),
 		test(a_question_with_any_bit_turned_does_no_harm),
 		test(a_conversation_without_a_question_ends_after_five_minutes),

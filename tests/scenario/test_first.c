@@ -599,6 +599,83 @@ static void the_connections_of_one_run_share_a_server(void **state)
 	rpc_stage_end(&talk.play);
 }
 
+/* stopping */
+
+static void expect_stopping(struct talk *talk, uint32_t group)
+{
+	int fd = client(talk);
+
+	rpc_stage_say(&talk->play, fd, bind_of(group, true));
+	rpc_expect_reset(fd);
+	expect_nobody_dialled(talk);
+}
+
+static void while_it_stops_a_group_leads_to_its_issuer(void **state)
+{
+	struct pair first, joined;
+	struct talk talk;
+
+	(void)state;
+	begin(&talk, true);
+	first = join(&talk, 0, GROUP);
+	svc_rpc_stop(talk.play.svc);
+	joined = join(&talk, GROUP, GROUP);
+	assert_int_equal(joined.server, first.server);
+	expect_stopping(&talk, 0);
+	expect_stopping(&talk, GROUP + 1);
+	assert_int_equal(logged(&talk, "refuse", "port=59531 reason=stopping"),
+			 2);
+	part(&talk, &joined);
+	part(&talk, &first);
+	rpc_stage_end(&talk.play);
+}
+
+static void while_it_stops_what_is_no_rpc_is_not_let_in(void **state)
+{
+	struct talk talk;
+	int fd;
+
+	(void)state;
+	begin(&talk, false);
+	svc_rpc_stop(talk.play.svc);
+	fd = client(&talk);
+	rpc_stage_say(&talk.play, fd, bytes_of("GET / HTTP/1.0\r\n\r\n", 18));
+	rpc_expect_reset(fd);
+	expect_nobody_dialled(&talk);
+	rpc_stage_end(&talk.play);
+}
+
+/* Behind a shared address, by the port that it was told. */
+static void while_it_stops_a_lease_lets_a_client_in(void **state)
+{
+	struct announcement one = { iface_emsmdb.syntax, MAILBOX };
+	struct lease_target target = { 0, MAILBOX, iface_emsmdb.syntax };
+	struct talk talk;
+	struct addr name;
+	int fd, at_server;
+
+	(void)state;
+	begin_shared(&talk);
+	rpc_stage_announce(&talk.play, 0, &one, 1);
+	rpc_stage_follow(&talk.play, MAILBOX);
+	rpc_stage_listen(&talk.play, MAILBOX);
+	serve_all(&talk, MAILBOX);
+	svc_rpc_stop(talk.play.svc);
+	fd = client(&talk);
+	rpc_expect_reset(fd);
+	assert_int_equal(addr_parse("127.68.1.1", &name), 0);
+	assert_int_equal(lease_grant(talk.play.stage.router.leases, &name,
+				     MAILBOX, &target,
+				     loop_now_ms(talk.play.stage.loop)),
+			 1);
+	fd = client(&talk);
+	at_server = rpc_stage_accept(talk.play.stage.listening[0][1]);
+	close(fd);
+	close(at_server);
+	settle(&talk);
+	rpc_stage_end(&talk.play);
+}
+
 /* unlucky */
 
 static void a_conversation_without_memory(void *ctx)
@@ -674,6 +751,9 @@ int main(void)
 		test(a_client_with_affinity_is_connected_before_it_speaks),
 		test(behind_a_shared_address_a_group_leads_to_its_issuer),
 		test(the_connections_of_one_run_share_a_server),
+		test(while_it_stops_a_group_leads_to_its_issuer),
+		test(while_it_stops_what_is_no_rpc_is_not_let_in),
+		test(while_it_stops_a_lease_lets_a_client_in),
 		test(refused_memory_leaves_nothing_behind),
 		test(a_first_pdu_with_any_bit_turned_does_no_harm),
 	};

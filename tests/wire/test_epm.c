@@ -457,22 +457,6 @@ static void turned_bits_never_lead_out_of_the_stub(void **state)
 			     NULL);
 }
 
-static void ept_statuses_have_names(void **state)
-{
-	(void)state;
-	assert_string_equal(epm_status_name(EPM_NOT_REGISTERED),
-			    "not-registered");
-	assert_string_equal(epm_status_name(EPM_CANT_PERFORM),
-			    "cant-perform-operation");
-	assert_string_equal(epm_status_name(EPM_INVALID_HANDLE),
-			    "invalid-context");
-	assert_string_equal(epm_status_name(0x16c9a0d7), "server-unavailable");
-	assert_null(epm_status_name(0));
-	assert_null(epm_status_name(0x16c9a0cc));
-	assert_null(epm_status_name(0x16c9a0d8));
-	assert_null(epm_status_name(0xffffffff));
-}
-
 /* Put <stub> in a fragment and append what is read from that. */
 static void send_fragment(struct builder *whole, uint8_t flags,
 			  struct bytes stub)
@@ -559,7 +543,6 @@ int main(void)
 		cmocka_unit_test(stubs_align_from_their_own_start),
 		cmocka_unit_test(every_truncated_stub_is_refused),
 		cmocka_unit_test(turned_bits_never_lead_out_of_the_stub),
-		cmocka_unit_test(ept_statuses_have_names),
 		cmocka_unit_test(a_reply_in_several_fragments_is_one_stub),
 		cmocka_unit_test(a_reply_is_patched_where_its_towers_stand),
 	};
