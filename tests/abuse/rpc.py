@@ -145,7 +145,8 @@ def lookup_request(most, handle=NIL):
 
 def map_reply(towers):
     status = 0 if towers else EPT_NOT_REGISTERED
-    stub = NIL + struct.pack('<IIII', len(towers), 4, 0, len(towers))
+    most = max(4, len(towers))
+    stub = NIL + struct.pack('<IIII', len(towers), most, 0, len(towers))
     stub += b''.join(struct.pack('<I', i + 1) for i in range(len(towers)))
     return stub + b''.join(map(twr, towers)) + struct.pack('<I', status)
 

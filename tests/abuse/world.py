@@ -126,6 +126,8 @@ def is_refused(port, source):
         connect(port, source).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        pass  # taken, and ended
     return False
 
 
