@@ -62,9 +62,10 @@ static uint32_t group_for(struct rpc_conn *conn, uint32_t asked)
 		return 0;
 	if (!asked)
 		asked = 0x10000u + atomic_fetch_add(&shared->next_group, 1);
-	if (!conn->answered)
-		conn->answered = group_learn(groups, &conn->route.name, asked,
-					     conn->server->slot, EPM_PORT);
+	if (!conn->answered.group)
+		conn->answered.group =
+			group_learn(groups, &conn->route.name, asked,
+				    conn->server->slot, EPM_PORT);
 	return asked;
 }
 

@@ -51,6 +51,13 @@ struct rpc_listener {
 	struct list node;
 };
 
+/* Of a connection that is RPC_ANSWERED. */
+struct rpc_answered {
+	struct group *group; /* held, or NULL */
+	uint8_t *kept;	     /* read, and not answered yet; or NULL */
+	size_t len;
+};
+
 /*
  * One client connection. The socket to the server is the relay's server side
  * from the dial on; the client's is ours until the relay starts.
@@ -62,7 +69,7 @@ struct rpc_conn {
 	union {
 		struct dial dial;	/* until the server is reached */
 		struct rpc_watch watch; /* from then on */
-		struct group *answered; /* RPC_ANSWERED: held, or NULL */
+		struct rpc_answered answered;
 	};
 	struct route route;
 	struct server *server; /* dialled; the route holds it */
