@@ -511,8 +511,6 @@ static void release(struct daemon *daemon)
 	portmap_free(router->portmap);
 	groups_free(router->groups);
 	runs_free(router->runs);
-	if (router->runs) /* the tables were made whole */
-		leasing_release(&daemon->leasing);
 	instance_release(daemon->instance);
 	if (daemon->log)
 		daemon_log_tally(daemon);

@@ -4,12 +4,16 @@
  * Layer: svc.
  * Source: C706 appendix O; [MS-RPCE] 3.1.1.5.
  *
- * Whole PDUs are read from the socket, where they stay until they are whole:
- * an idle connection owns no buffer. What is said comes from rpc_answer_epm.c.
+ * What was read is answered at once; only a PDU whose end has not come, or
+ * whose turn has not, is kept: an idle connection owns no buffer. It does not
+ * stay in the socket, where it would hold up what comes behind it: the kernel
+ * counts it for as much as the segment that it came in. What is said comes from
+ * rpc_answer_epm.c.
  */
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "rpc_answer_epm.h"
 #include "rpc_log.h"
@@ -17,26 +21,58 @@
 
 #define TURN 16 /* PDUs before others have their turn */
 
+/* What was read and not answered yet, in the worker's scratch buffer. */
+struct unanswered {
+	uint8_t *at;
+	size_t len;
+};
+
+static void drop_kept(struct rpc_conn *conn)
+{
+	conn->svc->relays.held_back -= conn->answered.len;
+	free(conn->answered.kept);
+	conn->answered.kept = NULL;
+	conn->answered.len = 0;
+}
+
+static struct unanswered take_kept(struct rpc_conn *conn)
+{
+	struct unanswered in = { conn->svc->relays.scratch,
+				 conn->answered.len };
+
+	if (in.len)
+		memcpy(in.at, conn->answered.kept, in.len);
+	drop_kept(conn);
+	return in;
+}
+
+static enum reason keep(struct rpc_conn *conn, const struct unanswered *in)
+{
+	struct relay_pool *relays = &conn->svc->relays;
+
+	if (!in->len)
+		return REASON_NONE;
+	if (in->len > RELAY_HELD_ALL_MAX - relays->held_back)
+		return REASON_NO_MEMORY;
+	conn->answered.kept = malloc(in->len);
+	if (!conn->answered.kept)
+		return REASON_NO_MEMORY;
+	memcpy(conn->answered.kept, in->at, in->len);
+	conn->answered.len = in->len;
+	relays->held_back += in->len;
+	return REASON_NONE;
+}
+
 static void end(struct rpc_conn *conn, enum reason reason)
 {
 	struct svc_rpc *svc = conn->svc;
 
+	drop_kept(conn);
 	tick_entry_cancel(&conn->relay.idle);
 	loop_forget(svc->loop, &conn->relay.side[RELAY_CLIENT].io);
 	group_release(svc->shared->router.groups, conn->answered.group,
 		      loop_now_ms(svc->loop));
 	rpc_end(conn, reason);
-}
-
-/* Take the <len> octets that were looked at out of the socket. */
-static bool consume(struct rpc_conn *conn, size_t len)
-{
-	struct relay_side *side = &conn->relay.side[RELAY_CLIENT];
-	ssize_t n =
-		recv(side->io.fd, conn->svc->relays.scratch, len, MSG_DONTWAIT);
-
-	side->octets += n > 0 ? (uint64_t)n : 0;
-	return n == (ssize_t)len;
 }
 
 /* A client that does not take a few octets is not waiting for them. */
@@ -49,39 +85,56 @@ static bool say(struct rpc_conn *conn, const struct builder *answer)
 	return !answer->err && n == (ssize_t)answer->len;
 }
 
-/* One PDU. REASON_NONE: there may be more; <*is_dry>: none is whole now. */
-static enum reason answer_one(struct rpc_conn *conn, bool *is_dry)
+/* Read more behind what there is. <*is_dry>: there is none now. */
+static enum reason read_more(struct rpc_conn *conn, struct unanswered *in,
+			     bool *is_dry)
 {
-	struct svc_rpc *svc = conn->svc;
-	uint8_t *room = svc->relays.scratch;
-	struct builder out = builder_over(svc->room->answer, RPC_ROOM, true);
-	ssize_t n =
-		recv(conn->client_fd, room, PDU_MAX, MSG_PEEK | MSG_DONTWAIT);
-	enum reason reason;
-	struct pdu pdu;
-	int whole;
+	uint8_t *scratch = conn->svc->relays.scratch;
+	ssize_t n;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-		*is_dry = true;
-		return REASON_NONE;
-	}
-	if (n <= 0)
-		return n ? REASON_CLIENT_RESET : REASON_CLIENT_CLOSED;
-	whole = pdu_length(bytes_of(room, (size_t)n));
-	if (whole < 0)
-		return REASON_NOT_RPC;
-	*is_dry = !whole || whole > n;
+	memmove(scratch, in->at, in->len);
+	in->at = scratch;
+	n = recv(conn->client_fd, scratch + in->len, PDU_MAX, MSG_DONTWAIT);
+	*is_dry = n < 0 && (errno == EAGAIN || errno == EINTR);
 	if (*is_dry)
 		return REASON_NONE;
-	if (pdu_read(bytes_of(room, (size_t)n), &pdu))
+	if (n <= 0)
+		return n ? REASON_CLIENT_RESET : REASON_CLIENT_CLOSED;
+	in->len += (size_t)n;
+	conn->relay.side[RELAY_CLIENT].octets += (uint64_t)n;
+	return REASON_NONE;
+}
+
+static enum reason answer_one(struct rpc_conn *conn, struct bytes whole)
+{
+	struct builder out =
+		builder_over(conn->svc->room->answer, RPC_ROOM, true);
+	enum reason reason;
+	struct pdu pdu;
+
+	if (pdu_read(whole, &pdu))
 		return REASON_NOT_RPC;
 	out.little = pdu.little;
 	reason = rpc_answer_pdu(conn, &pdu, &out);
 	if (out.len && !say(conn, &out))
 		return REASON_CLIENT_RESET;
-	/* What stays unread would make an end a reset. */
-	if (!consume(conn, (size_t)whole) && !reason)
-		reason = REASON_CLIENT_RESET;
+	return reason;
+}
+
+/* Answer the next PDU, or read more where none is whole. */
+static enum reason step(struct rpc_conn *conn, struct unanswered *in,
+			bool *is_dry)
+{
+	int whole = pdu_length(bytes_of(in->at, in->len));
+	enum reason reason;
+
+	if (whole < 0)
+		return REASON_NOT_RPC;
+	if (!whole || (size_t)whole > in->len)
+		return read_more(conn, in, is_dry);
+	reason = answer_one(conn, bytes_of(in->at, (size_t)whole));
+	in->at += whole;
+	in->len -= (size_t)whole;
 	return reason;
 }
 
@@ -89,27 +142,23 @@ static void answer_ready(struct loop_io *io, unsigned events)
 {
 	struct rpc_conn *conn =
 		list_entry(io, struct rpc_conn, relay.side[RELAY_CLIENT].io);
-	struct relay_side *side = &conn->relay.side[RELAY_CLIENT];
 	struct svc_rpc *svc = conn->svc;
+	struct unanswered in = take_kept(conn);
 	enum reason reason = REASON_NONE;
 	bool is_dry = false;
 	unsigned turns = 0;
 
-	/* The kernel says it once: this may not be the last turn. */
-	side->is_ending |= (events & LOOP_END) != 0;
+	(void)events; /* an end is what is read last */
 	tick_queue_renew(&svc->answered, &conn->relay.idle,
 			 loop_now_ms(svc->loop));
-	while (!reason && !is_dry) {
-		if (turns++ == TURN) {
-			loop_again(svc->loop, io);
-			return;
-		}
-		reason = answer_one(conn, &is_dry);
-	}
-	if (!reason && side->is_ending)
-		reason = REASON_CLIENT_CLOSED;
+	while (!reason && !is_dry && turns++ < TURN)
+		reason = step(conn, &in, &is_dry);
+	if (!reason)
+		reason = keep(conn, &in);
 	if (reason)
 		end(conn, reason);
+	else if (!is_dry)
+		loop_again(svc->loop, io);
 }
 
 void rpc_answer(struct rpc_conn *conn)

@@ -303,8 +303,11 @@ size_t rpc_mapper_response(struct rpc_conn *conn, uint8_t *at, size_t len,
 		return first;
 	call = find_call(mapper, pdu.call_id);
 	context = call ? find_context(mapper, call->context) : NULL;
-	if (!context || !context->is_epm || !(pdu.flags & PDU_FIRST))
+	if (!context || !context->is_epm || !(pdu.flags & PDU_FIRST)) {
+		/* One that waits may have lost its call to newer ones. */
+		stop_waiting(mapper);
 		return first;
+	}
 	answer.opnum = call->opnum;
 	answer.is_64 = context->is_64;
 	answer.max = call->max;

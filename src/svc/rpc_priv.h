@@ -58,6 +58,8 @@ struct rpc_answered {
 	uint32_t group_id;   /* 0: there was no bind yet */
 	uint8_t ncontexts;
 	uint16_t context[RPC_ANSWERED_CONTEXTS]; /* ids that were accepted */
+	uint8_t *kept; /* read, and not answered yet; or NULL */
+	size_t len;    /* of it */
 };
 
 /*

@@ -10,11 +10,19 @@ import uuid
 
 EPM = ('e1af8308-5d1f-11c9-91a4-08002b14a0fa', 3, 0)
 NDR = ('8a885d04-1ceb-11c9-9fe8-08002b104860', 2, 0)
+NDR64 = ('71710533-beba-4937-8319-b5dbef9ccc36', 1, 0)
 EMSMDB = ('a4f1db00-ca47-1067-b31f-00dd010662da', 0, 81)
-REQUEST, RESPONSE, FAULT, BIND, BIND_ACK = 0, 2, 3, 11, 12
+ASYNC_EMSMDB = ('5261574a-4572-206e-b268-6b199213b4e4', 0, 1)
+NSPI = ('f5cc5a18-4264-101a-8c59-08002b2f8426', 56, 0)
+RFR = ('1544f5e0-613c-11d1-93df-00c04fd7bd09', 1, 0)
+SAMR = ('12345778-1234-abcd-ef00-0123456789ac', 1, 0)
+ALLOWED = EMSMDB, ASYNC_EMSMDB, NSPI, RFR  # what interfaces is by default
+REQUEST, RESPONSE, FAULT, BIND, BIND_ACK, BIND_NAK = 0, 2, 3, 11, 12, 13
+ALTER, ALTER_ACK, AUTH3 = 14, 15, 16
 FIRST, LAST = 1, 2
 EPT_LOOKUP, EPT_MAP = 2, 3
 EPT_NOT_REGISTERED = 0x16c9a0d6
+EPT_INVALID_HANDLE = 0x16c9a0d5
 HANDLE = struct.pack('<I', 0) + uuid.UUID(int=7).bytes_le
 NIL = bytes(20)
 
@@ -38,9 +46,60 @@ def bind(interface=EPM):
                + syntax(interface) + syntax(NDR))
 
 
-def bind_ack(call):
-    return pdu(BIND_ACK, struct.pack('<HHIH4sxxBxxxHH', 5840, 5840, 1, 4,
-                                     b'135\0', 1, 0, 0) + syntax(NDR), call)
+def bind_of(interfaces, transfer=(NDR,), group=0, kind=BIND, call=1,
+            padding=b''):
+    """A bind or an alter_context with a context for each interface."""
+    body = struct.pack('<HHIBxxx', 5840, 5840, group, len(interfaces))
+    for number, interface in enumerate(interfaces):
+        body += struct.pack('<HBx', number, len(transfer)) + syntax(interface)
+        body += b''.join(map(syntax, transfer))
+    return pdu(kind, body + padding, call)
+
+
+def big_endian_bind(interface=EPM):
+    def syntax_of(what):
+        return (uuid.UUID(what[0]).bytes
+                + struct.pack('>HH', what[2], what[1]))
+
+    body = struct.pack('>HHIBxxxHBx', 5840, 5840, 0, 1, 0, 1)
+    body += syntax_of(interface) + syntax_of(NDR)
+    return struct.pack('>BBBB4sHHI', 5, 0, BIND, FIRST | LAST, bytes(4),
+                       16 + len(body), 0, 1) + body
+
+
+def with_auth(whole, value, length=None, level=2, padding=0):
+    """The same PDU with a security trailer, which says <length> of its value
+    and <padding> of what stands before it."""
+    whole += bytes(-len(whole) % 4)
+    whole += struct.pack('<BBBxI', 10, level, padding, 1) + value
+    said = len(value) if length is None else length
+    return (whole[:8] + struct.pack('<HH', len(whole), said) + whole[12:])
+
+
+def ntlm_authenticate(user='mallory'):
+    name = user.encode('utf-16-le')
+    fields = [b'', b'', 'ABUSE'.encode('utf-16-le'), name, b'', b'']
+    head, at, values = b'NTLMSSP\0\3\0\0\0', 64, b''
+    for value in fields:
+        head += struct.pack('<HHI', len(value), len(value), at)
+        at += len(value)
+        values += value
+    return head + struct.pack('<I', 1) + values
+
+
+def auth3(user='mallory'):
+    return with_auth(pdu(AUTH3, bytes(4)), ntlm_authenticate(user))
+
+
+def bind_ack(call, group=1, results=1, said=None):
+    return pdu(BIND_ACK, struct.pack('<HHIH4sxxBxxx', 5840, 5840, group, 4,
+                                     b'135\0', results if said is None
+                                     else said)
+               + (struct.pack('<HH', 0, 0) + syntax(NDR)) * results, call)
+
+
+def fault(status, call, flags=FIRST | LAST):
+    return pdu(FAULT, struct.pack('<IHxxII', 0, 0, status, 0), call, flags)
 
 
 def request(opnum, stub, call=1):
@@ -80,9 +139,14 @@ def map_request(interface):
             + struct.pack('<I', 4))
 
 
+def lookup_request(most, handle=NIL):
+    return struct.pack('<IIII', 0, 0, 0, 1) + handle + struct.pack('<I', most)
+
+
 def map_reply(towers):
     status = 0 if towers else EPT_NOT_REGISTERED
-    stub = NIL + struct.pack('<IIII', len(towers), 4, 0, len(towers))
+    most = max(4, len(towers))
+    stub = NIL + struct.pack('<IIII', len(towers), most, 0, len(towers))
     stub += b''.join(struct.pack('<I', i + 1) for i in range(len(towers)))
     return stub + b''.join(map(twr, towers)) + struct.pack('<I', status)
 
@@ -127,6 +191,13 @@ def read_pdu(sock):
     head = receive(sock, 16)
     length, _, call = struct.unpack_from('<HHI', head, 8)
     return head[2], call, receive(sock, length - 16)
+
+
+def flips(whole):
+    """<whole> with each octet in turn changed in one bit, and in all."""
+    for at, octet in enumerate(whole):
+        for mask in 0x01, 0xff:
+            yield whole[:at] + bytes([octet ^ mask]) + whole[at + 1:]
 
 
 class Caller:

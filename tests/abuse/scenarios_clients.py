@@ -7,7 +7,7 @@ import time
 
 import rpc
 from world import (VIP, check, connect, ending, hold_syn, reset, run,
-                   scenario, until)
+                   scenario, send_all, until)
 
 TLS_HELLO = bytes.fromhex(
     '16030100c8010000c40303' + '5a' * 32 + '20' + '5b' * 32
@@ -20,14 +20,6 @@ def with_header(length, auth=0):
     whole[8:10] = length.to_bytes(2, 'little')
     whole[10:12] = auth.to_bytes(2, 'little')
     return bytes(whole)
-
-
-def send_all(sock, octets):
-    """The other side may have had enough before the end."""
-    try:
-        sock.sendall(octets)
-    except (BrokenPipeError, ConnectionResetError):
-        pass
 
 
 def then_wait(sock):

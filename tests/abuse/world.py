@@ -84,6 +84,14 @@ def reset(sock):
     sock.close()
 
 
+def send_all(sock, octets):
+    """The other side may have had enough before the end."""
+    try:
+        sock.sendall(octets)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+
+
 def ending(sock, seconds=PATIENCE):
     """How the other side ends this connection: 'closed' or 'reset'."""
     sock.settimeout(seconds)
@@ -118,6 +126,8 @@ def is_refused(port, source):
         connect(port, source).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        pass  # taken, and ended
     return False
 
 
