@@ -294,14 +294,16 @@ static void grant_all(struct leases *leases)
 /* Octets of a lease. */
 static double lease(void)
 {
-	size_t before = memory_used();
+	size_t before = memory_used(), grown;
 	struct leases *leases = leases_new(stage.rounds + stage.rounds / 4,
 					   1000, seed, NULL, NULL);
 
 	if (!leases)
 		die("no memory");
 	grant_all(leases);
-	return (double)(memory_used() - before) / stage.rounds;
+	grown = memory_used() - before;
+	leases_free(leases);
+	return (double)grown / stage.rounds;
 }
 
 static const char help[] =
