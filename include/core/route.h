@@ -73,25 +73,25 @@ struct route_port {
 
 struct route {
 	struct reservation res;
-	struct addr name; /* of the client, for leases and groups */
-	uint64_t tried;	  /* servers that failed for this connection */
+	uint64_t tried;	 /* servers that failed for this connection */
+	const char *why; /* "bound", "new", "moved", …: for the log */
 	struct route_port meant;
-	enum route_kind kind;
+	/* Of the last route_failed(), for the log: for how long the failure
+	 * set the server aside (0: it did not), and the server's port. */
+	uint64_t set_aside_ms;
+	uint16_t failed_port;
 	uint16_t dialled; /* by the client */
 	uint16_t port;	  /* of the server */
+	struct addr name; /* of the client, for leases and groups */
 	bool has_lease;	  /* held until route_end() */
 	/* By its group, or behind a shared address by its port: what else the
 	 * client has is there, so no other server will do. */
 	bool is_led;
-	bool is_of_run;	 /* of a shared address: its server is the run's */
-	const char *why; /* "bound", "new", "moved", …: for the log */
-	/* Of the last route_failed(), for the log: the server's port, and for
-	 * how long the failure set the server aside (0: it did not). */
-	uint16_t failed_port;
-	uint64_t set_aside_ms;
-	bool is_busy; /* not moved: it had live connections there */
+	bool is_of_run; /* of a shared address: its server is the run's */
+	bool is_busy;	/* not moved: it had live connections there */
 	/* route_confirm() ended a set-aside, for the log. */
 	bool is_aside_over;
+	enum route_kind kind;
 };
 
 /* route_begin() moved the client: from whom (its name, for the slot may be

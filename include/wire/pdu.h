@@ -118,7 +118,8 @@ struct pdu_bind {
 	uint8_t ncontexts;
 	struct pdu_context context[PDU_CONTEXTS_MAX];
 };
-/* ERR_SHORT, ERR_MALFORMED, ERR_LIMIT. */
+/* ERR_SHORT, ERR_MALFORMED, ERR_LIMIT. Contexts beyond <ncontexts> are not
+ * written. */
 MUST_CHECK int pdu_bind_read(const struct pdu *pdu, struct pdu_bind *out);
 
 /*

@@ -16,6 +16,7 @@
 
 #define SHARDS_MAX 64
 #define PART_MIN   1024 /* groups of a shard, or the table is one shard */
+#define FULL_CHAIN 8	/* groups of a bucket, about, when all are there */
 #define NOBODY	   0xff /* the slot of a server that is gone */
 
 /* Invariant: held 0: it is in the list of idle ones. What is read without
@@ -299,7 +300,7 @@ static int shard_init(struct shard *shard, size_t part)
 	size_t buckets = 1;
 	int err;
 
-	while (buckets < part)
+	while (buckets < part / FULL_CHAIN)
 		buckets *= 2;
 	list_init(&shard->idle);
 	shard->mask = buckets - 1;

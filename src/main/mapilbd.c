@@ -4,6 +4,7 @@
  * Layer: main.
  */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,11 @@ static const char usage[] =
 	"\n"
 	"Signals: TERM and INT let bound clients finish, a second one ends at\n"
 	"once; HUP reads the configuration again.\n";
+
+/* Octets. Tables as large come from the kernel as pages of zeros that take
+ * memory once they are used; without a bound of ours the C library raises its
+ * own with the first large block that is freed, and clears tables itself. */
+#define LARGE_BLOCK (128 * 1024)
 
 static int bad_usage(void)
 {
@@ -121,5 +127,6 @@ int main(int argc, char **argv)
 	case ACTION_RUN:
 		break;
 	}
+	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 	return run(options.path);
 }

@@ -288,22 +288,18 @@ static size_t judge(struct rpc_conn *conn, struct mapper_answer *answer,
 	return answer->len;
 }
 
-size_t rpc_mapper_response(struct rpc_conn *conn, uint8_t *at, size_t len,
-			   struct relay_look *out)
+size_t rpc_mapper_response(struct rpc_conn *conn, const struct pdu *pdu,
+			   uint8_t *at, size_t len, struct relay_look *out)
 {
 	struct rpc_mapper *mapper = conn->watch.mapper;
+	struct mapper_call *call = find_call(mapper, pdu->call_id);
 	struct mapper_answer answer = { 0 };
-	size_t first = (size_t)pdu_length(bytes_of(at, len));
-	struct mapper_context *context;
-	struct mapper_call *call;
-	struct pdu pdu;
+	struct mapper_context *context =
+		call ? find_context(mapper, call->context) : NULL;
+	size_t first = pdu->whole.len;
 	int whole;
 
-	if (pdu_read(bytes_of(at, first), &pdu))
-		return first;
-	call = find_call(mapper, pdu.call_id);
-	context = call ? find_context(mapper, call->context) : NULL;
-	if (!context || !context->is_epm || !(pdu.flags & PDU_FIRST)) {
+	if (!context || !context->is_epm || !(pdu->flags & PDU_FIRST)) {
 		/* One that waits may have lost its call to newer ones. */
 		stop_waiting(mapper);
 		return first;

@@ -34,17 +34,17 @@ void rpc_mapper_accepted(struct rpc_mapper *mapper,
 /* A whole request fragment passes. */
 void rpc_mapper_request(struct rpc_conn *conn, const struct pdu *pdu);
 /*
- * A response fragment stands at <at>, with <len> octets of the stream from
+ * The response fragment <pdu> stands at <at>, with <len> octets of the stream from
  * there on. Returns how many of them have been dealt with and may pass; 0: the
  * answer is to be held back. An answer that becomes shorter takes octets out
  * of the stream, and off out->len.
  */
-size_t rpc_mapper_response(struct rpc_conn *conn, uint8_t *at, size_t len,
-			   struct relay_look *out);
+size_t rpc_mapper_response(struct rpc_conn *conn, const struct pdu *pdu,
+			   uint8_t *at, size_t len, struct relay_look *out);
 
 /* For the address floor of a tower: the address that the client dialled; the
  * wildcard where that is an IPv6 one, for which there is no floor. */
-struct addr rpc_mapper_floor(const struct rpc_conn *conn);
+struct addr rpc_mapper_floor(struct rpc_conn *conn);
 /* From now on the client may come to <port> for what its server was seen to
  * announce. False: it may not, which was logged. */
 bool rpc_mapper_lease(struct rpc_conn *conn, uint16_t port,

@@ -31,18 +31,27 @@ struct judge {
 	bool is_changed;
 };
 
-struct addr rpc_mapper_floor(const struct rpc_conn *conn)
+static void ask_floor(struct rpc_conn *conn)
 {
-	struct addr any = { .family = AF_INET };
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
 	struct endpoint local;
 
+	conn->has_floor = true;
 	if (!getsockname(conn->client_fd, (struct sockaddr *)&sa, &len) &&
 	    !endpoint_from_sockaddr(&sa, &local) &&
 	    local.addr.family == AF_INET)
-		return local.addr;
-	return any;
+		memcpy(conn->floor, local.addr.octet, sizeof(conn->floor));
+}
+
+struct addr rpc_mapper_floor(struct rpc_conn *conn)
+{
+	struct addr addr = { .family = AF_INET };
+
+	if (!conn->has_floor)
+		ask_floor(conn);
+	memcpy(addr.octet, conn->floor, sizeof(conn->floor));
+	return addr;
 }
 
 static bool is_signed(const struct mapper_answer *answer)

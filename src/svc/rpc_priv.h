@@ -82,6 +82,8 @@ struct rpc_conn {
 	enum rpc_state state;
 	enum reason cause; /* of the failure, while it waits */
 	bool has_waited;
+	bool has_floor;	  /* <floor> was asked of the kernel */
+	uint8_t floor[4]; /* see rpc_mapper_floor(); 0.0.0.0: there is none */
 	uint64_t opened_ms;
 };
 

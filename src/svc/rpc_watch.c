@@ -213,7 +213,7 @@ static size_t take(const struct sight *sight, const struct pdu *pdu)
 		take_fault(sight, pdu);
 		break;
 	case PDU_RESPONSE:
-		return rpc_mapper_response(conn, sight->at, sight->len,
+		return rpc_mapper_response(conn, pdu, sight->at, sight->len,
 					   sight->out);
 	}
 	return pdu->whole.len;

@@ -4,6 +4,7 @@
  * Layer: wire (pure: no I/O, clock, allocation or globals).
  * Source: C706 12.6.4.3 to 12.6.4.5; [MS-RPCE] 2.2.2.4.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "pdu_priv.h"
@@ -19,6 +20,7 @@ static void read_context(struct cursor *cur, struct pdu_context *context)
 {
 	unsigned i;
 
+	memset(context, 0, sizeof(*context));
 	context->id = cursor_u16(cur);
 	context->ntransfer = cursor_u8(cur);
 	cursor_u8(cur);
@@ -33,7 +35,7 @@ static void read_context(struct cursor *cur, struct pdu_context *context)
 int pdu_bind_read(const struct pdu *pdu, struct pdu_bind *out)
 {
 	struct cursor cur = pdu_body(pdu);
-	struct pdu_bind bind = { 0 };
+	struct pdu_bind bind; /* 12 KB: only what is used is written */
 	unsigned i;
 
 	bind.max_xmit = cursor_u16(&cur);
@@ -46,7 +48,9 @@ int pdu_bind_read(const struct pdu *pdu, struct pdu_bind *out)
 	for (i = 0; i < bind.ncontexts && !cur.err; i++)
 		read_context(&cur, &bind.context[i]);
 	if (!cur.err)
-		*out = bind;
+		memcpy(out, &bind,
+		       offsetof(struct pdu_bind, context) +
+			       bind.ncontexts * sizeof(bind.context[0]));
 	return cur.err;
 }
 

@@ -30,30 +30,32 @@ struct floor {
 	uint16_t rhs_offset; /* from the tower's start */
 };
 
-static struct floor read_floor(struct cursor *cur)
+/* Written in place: a struct returned would be copied as soon as its parts
+ * were stored, which the processor has to wait for. */
+static void read_floor(struct cursor *cur, struct floor *out)
 {
-	struct floor floor = { 0 };
 	uint16_t lhs_len = cursor_u16(cur);
 	uint16_t rhs_len;
 
 	if (!lhs_len)
 		cursor_fail(cur, ERR_MALFORMED);
-	floor.id = cursor_u8(cur);
-	floor.lhs = cursor_take(cur, (size_t)lhs_len - 1);
+	out->id = cursor_u8(cur);
+	out->lhs = cursor_take(cur, (size_t)lhs_len - 1);
 	rhs_len = cursor_u16(cur);
-	floor.rhs_offset = (uint16_t)cursor_offset(cur);
-	floor.rhs = cursor_take(cur, rhs_len);
-	return floor;
+	out->rhs_offset = (uint16_t)cursor_offset(cur);
+	out->rhs = cursor_take(cur, rhs_len);
 }
 
 /* Floors 1 and 2: the UUID and major version left, the minor right. */
 static struct syntax read_syntax(struct cursor *cur)
 {
-	struct floor floor = read_floor(cur);
-	struct cursor lhs = cursor_over(floor.lhs, true);
-	struct cursor rhs = cursor_over(floor.rhs, true);
 	struct syntax syntax = { 0 };
+	struct cursor lhs, rhs;
+	struct floor floor;
 
+	read_floor(cur, &floor);
+	lhs = cursor_over(floor.lhs, true);
+	rhs = cursor_over(floor.rhs, true);
 	if (floor.id != FLOOR_SYNTAX || floor.lhs.len != SYNTAX_LHS_LEN - 1)
 		cursor_fail(cur, ERR_UNSUPPORTED);
 	syntax.uuid = uuid_read(&lhs);
@@ -116,12 +118,12 @@ static void read_address(struct cursor *cur, const struct floor *floor,
 static void read_transport(struct cursor *cur, unsigned nfloors,
 			   struct tower *tower)
 {
+	struct floor floor;
 	uint8_t rpc = 0;
 	unsigned i;
 
 	for (i = 2; i < nfloors && !cur->err; i++) {
-		struct floor floor = read_floor(cur);
-
+		read_floor(cur, &floor);
 		if (i == 2)
 			rpc = floor.id;
 		if (i == 3)

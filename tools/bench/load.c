@@ -13,6 +13,7 @@
  */
 #include "pdus.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
@@ -238,7 +239,15 @@ static void exchanged(struct connection *c)
 	}
 }
 
-/* Is <n> octets of scratch the begin of what was asked for? An endpoint
+static uint32_t pdu_len(const uint8_t *pdu)
+{
+	uint16_t len;
+
+	memcpy(&len, pdu + 8, sizeof(len));
+	return le16toh(len);
+}
+
+/* Are the <n> octets of scratch the begin of what was asked for? An endpoint
  * mapper's answer ends with its status, and must name a port. */
 static bool is_answer(const struct connection *c, size_t n)
 {
@@ -266,7 +275,7 @@ static void answer_read(struct connection *c)
 		return;
 	}
 	if (!c->missing) {
-		c->missing = load.scratch[8] | load.scratch[9] << 8;
+		c->missing = pdu_len(load.scratch);
 		if (!is_answer(c, (size_t)n))
 			die("an answer that was not asked for");
 	}

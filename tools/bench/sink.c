@@ -133,7 +133,9 @@ static bool answer_bind(struct peer *p, ssize_t n)
 	struct builder ack = builder_over(sink.ack, ACK_LEN, true);
 
 	p->is_rpc = true;
+	ack.len = ACK_LEN;
 	builder_set_u32(&ack, 20, ++sink.mapper.group);
+	pdus_done(&ack);
 	return n == BIND_LEN &&
 	       send(p->fd, sink.ack, ACK_LEN, MSG_NOSIGNAL) == ACK_LEN;
 }

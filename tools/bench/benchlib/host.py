@@ -18,7 +18,7 @@ class Refusal(Exception):
 
 
 def require_tools(folder):
-    for name in ("load", "sink"):
+    for name in ("load", "sink", "inside"):
         if not os.access(os.path.join(folder, name), os.X_OK):
             raise Refusal(f"{folder}/{name} is missing: make bench builds it")
     for name, package in (("unshare", "util-linux"), ("setpriv", "util-linux"),

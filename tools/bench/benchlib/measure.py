@@ -31,6 +31,8 @@ class Scale:
         self.window_ms = 500 if quick else 1000
         self.warm_ms = 200 if quick else 300
         self.idle = 4000 if quick else 8000
+        self.inside = 100000 if quick else 1000000
+        self.leases = 1000000
 
 
 class Bench:
@@ -272,6 +274,49 @@ def mapper(bench):
             for s in bench.present(HAPROXY, NGINX, *MAPPERS)], sample)
 
 
+INSIDE = {"frame": "request and response", "bind": "bind and bind_ack",
+          "pass": "ept_map, pass", "track": "ept_map, track",
+          "rewrite": "ept_map, rewrite"}
+
+
+def inside(bench):
+    rounds = bench.scale.inside
+    table = Table(
+        "Reading PDUs",
+        "The balancer's own code, without the kernel's: what a client and a "
+        "server say is given to the function that looks at it, "
+        f"{rounds:,} times on one connection. A question and its answer "
+        "together; \"rewrite\" reads both, gives the lease and writes the "
+        "virtual port in.",
+        "what is read",
+        [Figure("ns", "CPU, ns", "", 0, compared=False)],
+        [Target("ns", "mapilbd", None, 1000, case=INSIDE["rewrite"])])
+
+    def sample(what):
+        return {"ns": bench.processes.inside(what, rounds)}
+
+    yield bench.interleave(table, [
+        (name, s.name, (what,)) for what, name in INSIDE.items()
+        for s in bench.present(MAPILBD)], sample)
+
+
+def leases(bench):
+    count = bench.scale.leases
+    table = Table(
+        "Memory of a lease",
+        f"Growth of a process (Pss without files) that grants {count:,} "
+        "leases, four a client, in a table for a quarter more; user space "
+        "only. With admit = leased the kernel has a copy of each.",
+        "leases",
+        [Figure("octets", "octets per lease", "", 1, compared=False)], [])
+
+    def sample():
+        return {"octets": bench.processes.inside("lease", count)}
+
+    yield bench.interleave(table, [
+        (f"{count:,}", s.name, ()) for s in bench.present(MAPILBD)], sample)
+
+
 def syscalls(bench):
     table = Table(
         "System calls",
@@ -302,5 +347,6 @@ def syscalls(bench):
 
 
 ALL = {"exchange": exchange, "connect": connect, "bulk": bulk,
-       "mapper": mapper, "memory": memory, "range": whole_range}
+       "mapper": mapper, "inside": inside, "memory": memory,
+       "leases": leases, "range": whole_range}
 EXTRA = {"syscalls": syscalls}      # only when asked for

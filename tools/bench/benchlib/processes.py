@@ -148,6 +148,16 @@ class Processes:
         out["foreign"] = (self.foreign_seconds(watch) - before[1]) / took
         return out
 
+    def inside(self, what, rounds):
+        """The figure that inside prints, on the balancer's core."""
+        done = subprocess.run(
+            [f"{self.tools}/inside", what, str(rounds)], text=True,
+            capture_output=True, timeout=RUN_LIMIT_S,
+            preexec_fn=pinned(self.balancer_cores))
+        if done.returncode:
+            raise host.Refusal(f"inside: {done.stderr.strip()}")
+        return float(done.stdout)
+
     @staticmethod
     def foreign_seconds(watch):
         """CPU so far that is neither ours nor of what we started."""

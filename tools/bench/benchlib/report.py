@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 QUIET_PERCENT = 5           # foreign load that needs no word
+BY_HAND = "## What was missed"
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,16 @@ def markdown(rows):
     return lines
 
 
+def by_hand(path):
+    """What somebody wrote behind the tables of an earlier run."""
+    try:
+        with open(path) as f:
+            _, heading, text = f.read().partition(BY_HAND)
+    except FileNotFoundError:
+        return ""
+    return f"\n{heading}{text}" if heading else ""
+
+
 class Book:
     """Prints each table when it is there; can write them all."""
 
@@ -188,5 +199,6 @@ class Book:
         self.lines += lines
 
     def write(self, path):
+        text = by_hand(path)    # before the file is emptied
         with open(path, "w") as f:
-            f.write("\n".join(self.lines).rstrip() + "\n")
+            f.write("\n".join(self.lines).rstrip() + "\n" + text)
