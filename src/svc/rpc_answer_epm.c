@@ -123,6 +123,7 @@ static enum reason answer_bind(struct rpc_conn *conn, const struct pdu *pdu,
 		pdu_bind_nak_write(out, pdu->call_id, PDU_NAK_NONE);
 		return REASON_GROUP_GONE;
 	}
+	rpc_log_dcom(conn, &bind);
 	if (!is_bind)
 		ack.address.len = 0;
 	ack.assoc_group = conn->answered.group_id;

@@ -302,6 +302,33 @@ static void other_interfaces_are_rejected_as_unknown(void **state)
 	finish(&talk);
 }
 
+static void dcom_activation_is_rejected_and_said_once(void **state)
+{
+	const struct iface *dcom = iface_find("system-activator");
+	struct pdu_bind bind = rpc_offer(&iface_epm.syntax, 0);
+	struct pdu_bind_ack ack;
+	struct talk talk;
+	unsigned i;
+
+	(void)state;
+	assert_non_null(dcom);
+	begin(&talk);
+	bind.context[1] = bind.context[0];
+	bind.context[1].id = 1;
+	bind.context[1].abstract = dcom->syntax;
+	bind.ncontexts = 2;
+	for (i = 0; i < 2; i++) {
+		ack = bind_by(&talk, rpc_bind(&bind, 1, true));
+		assert_int_equal(ack.result[0].result, PDU_ACCEPT);
+		assert_int_equal(ack.result[1].result, PDU_PROVIDER_REJECT);
+		assert_int_equal(ack.result[1].reason, PDU_REASON_ABSTRACT);
+	}
+	assert_int_equal(logged(&talk, "dcom-activation",
+				"server=cas1 interface=system-activator"),
+			 1);
+	finish(&talk);
+}
+
 static void an_alter_context_is_answered_as_a_bind_is(void **state)
 {
 	struct pdu_bind bind = rpc_offer(&iface_nspi.syntax, 0);
@@ -949,6 +976,7 @@ int main(void)
 		test(ndr64_and_bind_time_features_are_declined),
 		test(ndr_is_found_among_the_syntaxes_of_a_context),
 		test(other_interfaces_are_rejected_as_unknown),
+		test(dcom_activation_is_rejected_and_said_once),
 		test(an_alter_context_is_answered_as_a_bind_is),
 		test(an_authenticated_bind_is_for_the_server),
 		test(either_byte_order_is_answered_in_kind),
