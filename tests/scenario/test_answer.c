@@ -535,6 +535,57 @@ static void a_list_shows_what_clients_may_use(void **state)
 	finish(&talk);
 }
 
+/* Twenty entries, more than a small fragment holds. Static ports: there are
+ * not as many virtual ones here. */
+static void announce_many(struct talk *talk)
+{
+	struct announcement many[20];
+	unsigned i;
+
+	for (i = 0; i < 20; i++) {
+		many[i].interface = iface_emsmdb.syntax;
+		many[i].interface.uuid.time_low += i;
+		many[i].port = (uint16_t)(REAL + i);
+	}
+	rpc_stage_announce(&talk->play, 0, many, 20);
+	rpc_stage_follow(&talk->play, VPORT);
+}
+
+static void no_fragment_is_longer_than_the_client_takes(void **state)
+{
+	struct pdu_bind bind = rpc_offer(&iface_epm.syntax, 0);
+	struct epm_lookup_request lookup = { .max_entries = 500 };
+	struct builder out = rpc_room(true);
+	struct pdu_bind_ack ack;
+	struct bytes heard;
+	struct talk talk;
+	unsigned n = 0;
+	size_t at;
+	int len;
+
+	(void)state;
+	begin_stage(&talk);
+	talk.play.stage.conf->rpc.ports = CONF_PORTS_STATIC;
+	talk.play.stage.conf->rpc.any_interface = true;
+	rpc_stage_open(&talk.play);
+	announce_many(&talk);
+	talk.client = rpc_stage_client(1, EPM_PORT);
+	bind.max_recv = 1000; /* less than anybody may take */
+	ack = bind_by(&talk, rpc_bind(&bind, 1, true));
+	assert_int_equal(ack.max_xmit, 1432);
+	epm_lookup_request_write(&out, &lookup);
+	rpc_stage_say(&talk.play, talk.client,
+		      rpc_request(EPM_LOOKUP, rpc_built(&out), 6, true));
+	heard = rpc_stage_hear(talk.client);
+	for (at = 0; at < heard.len; at += (size_t)len, n++) {
+		len = pdu_length(bytes_of(heard.at + at, heard.len - at));
+		assert_in_range(len, 24, 1432);
+	}
+	assert_int_equal(at, heard.len);
+	assert_in_range(n, 2, 3);
+	finish(&talk);
+}
+
 /* One entry a piece, over two connections of one client. */
 static void a_list_goes_on_by_its_handle(void **state)
 {
@@ -985,6 +1036,7 @@ int main(void)
 		test(each_client_is_told_of_its_own_server),
 		test(a_client_is_let_in_before_it_is_told),
 		test(a_list_shows_what_clients_may_use),
+		test(no_fragment_is_longer_than_the_client_takes),
 		test(a_list_goes_on_by_its_handle),
 		test(a_list_of_one_interface_has_no_other),
 		test(a_handle_of_somebody_elses_is_invalid),
