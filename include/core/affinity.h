@@ -118,6 +118,11 @@ const struct addr *affinity_source(const struct affinity *affinity,
 /* Who a client is to the tables of leases and association groups: as its
  * binding's key, but a client without one is its address. */
 struct addr affinity_name(struct affinity *affinity, const struct addr *client);
+#define AFFINITY_ADDRESSES_MAX (CONF_ALIASES_MAX + 1)
+/* Where a client of that name comes from: its name, and the aliases of it,
+ * each cut to the prefix. Returns how many. */
+unsigned affinity_addresses(struct affinity *affinity, const struct addr *name,
+			    struct addr room[static AFFINITY_ADDRESSES_MAX]);
 /* Does each connection of this client stand for itself: is the address a
  * shared one that virtual ports divide, or the key none? */
 bool affinity_is_private(struct affinity *affinity, const struct addr *client);

@@ -127,7 +127,8 @@ enum reason route_begin(struct router *router, const struct addr *client,
  * used; reset the client. route_end() is still owed. */
 enum reason route_confirm(struct router *router, struct route *route);
 /* The client was answered in the server's name, which was not dialled: it is
- * bound. As route_confirm(), but the server gets no credit. */
+ * bound. As route_confirm(), but the server gets no credit, and as nothing of
+ * the client lives there it may still be moved. */
 enum reason route_answered(struct router *router, struct route *route);
 /*
  * The dial failed for <cause>. REASON_NONE: res.server and port were set

@@ -55,10 +55,10 @@ struct svc_rpc_shared {
 	void (*ask_again)(void *ctx, unsigned slot);
 	/* router.announced was added to: the ports are to follow. */
 	void (*ports_changed)(void *ctx);
-	/* From now on the kernel lets <client> come to <port>. Negative: it
-	 * does not, and why. Called where leases are wanted. */
-	int (*admit_client)(void *ctx, const struct addr *client,
-			    uint16_t port);
+	/* From now on the kernel lets the client of that name (see
+	 * affinity_name()) come to <port>. Negative: it does not, and why.
+	 * Called where leases are wanted. */
+	int (*admit_client)(void *ctx, const struct addr *name, uint16_t port);
 	void *ctx;
 };
 

@@ -328,6 +328,17 @@ struct addr affinity_name(struct affinity *affinity, const struct addr *client)
 	return name;
 }
 
+unsigned affinity_addresses(struct affinity *affinity, const struct addr *name,
+			    struct addr room[static AFFINITY_ADDRESSES_MAX])
+{
+	unsigned n;
+
+	pthread_rwlock_rdlock(&affinity->lock);
+	n = affinity_rule_addresses(&affinity->rule, name, room);
+	pthread_rwlock_unlock(&affinity->lock);
+	return n;
+}
+
 bool affinity_is_private(struct affinity *affinity, const struct addr *client)
 {
 	bool is;

@@ -76,3 +76,17 @@ struct addr affinity_key_again(const struct affinity_rule *rule,
 {
 	return cut(rule, key);
 }
+
+unsigned affinity_rule_addresses(const struct affinity_rule *rule,
+				 const struct addr *key, struct addr *room)
+{
+	unsigned i, n = 1;
+
+	room[0] = *key;
+	if (rule->key == CONF_KEY_NONE || affinity_rule_shares(rule, key))
+		return n;
+	for (i = 0; i < rule->naliases; i++)
+		if (addr_equal(&rule->alias[i].to, key))
+			room[n++] = rule->alias[i].from;
+	return n;
+}

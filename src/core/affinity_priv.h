@@ -35,6 +35,10 @@ struct addr affinity_key(const struct affinity_rule *rule,
 struct addr affinity_key_again(const struct affinity_rule *rule,
 			       const struct addr *key);
 
+/* As affinity_addresses(). */
+unsigned affinity_rule_addresses(const struct affinity_rule *rule,
+				 const struct addr *key, struct addr *room);
+
 #define AFFINITY_NO_SOURCE 0xff /* the system chooses */
 
 struct affinity_sources {

@@ -328,9 +328,10 @@ enum reason route_confirm(struct router *router, struct route *route)
 
 enum reason route_answered(struct router *router, struct route *route)
 {
-	return affinity_confirm(router->affinity, &route->res)
-		       ? REASON_NONE
-		       : REASON_BINDING_MOVED;
+	if (!affinity_confirm(router->affinity, &route->res))
+		return REASON_BINDING_MOVED;
+	affinity_ending(router->affinity, &route->res);
+	return REASON_NONE;
 }
 
 /* A port of the range that no server announced: whoever dials it may have

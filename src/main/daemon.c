@@ -93,25 +93,27 @@ static void do_ports(struct loop_job *job)
 }
 
 /* Workers run these two. */
-static int admit_client(void *ctx, const struct addr *client, uint16_t port)
+static int admit_client(void *ctx, const struct addr *name, uint16_t port)
 {
 	struct daemon *daemon = ctx;
 
-	return leasing_give(&daemon->leasing, client, port);
+	return leasing_give(&daemon->leasing, name, port);
 }
 
-static void lease_removed(void *ctx, const struct addr *client, uint16_t port)
+static void lease_removed(void *ctx, const struct addr *name, uint16_t port)
 {
 	struct daemon *daemon = ctx;
 
-	leasing_take_back(&daemon->leasing, client, port, monotonic_ms());
+	leasing_take_back(&daemon->leasing, name, port, monotonic_ms());
 }
 
 static void open_ports(struct daemon *daemon)
 {
 	daemon->has_asked = true;
 	leasing_begin(&daemon->leasing, daemon->listener,
-		      daemon->shared.router.leases, loop_now_ms(daemon->loop));
+		      daemon->shared.router.leases,
+		      daemon->shared.router.affinity,
+		      loop_now_ms(daemon->loop));
 	daemon->err = daemon_apply_ports(daemon);
 	if (daemon->err) {
 		say("opening the ports", daemon->err);

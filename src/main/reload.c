@@ -29,11 +29,19 @@ static void need_restart(struct daemon *daemon, const char *key, bool is_same)
 #define SAME(field)                                                            \
 	(memcmp(&first->field, &now->field, sizeof(first->field)) == 0)
 
+/* What makes a client, by which the kernel knows who has a lease. */
+static bool is_same_client(const struct conf *first, const struct conf *now)
+{
+	return SAME(affinity.key) && SAME(affinity.network4) &&
+	       SAME(affinity.network6) && SAME(affinity.ipv6_prefix);
+}
+
 static void say_restarts(struct daemon *daemon, const struct conf *first,
 			 const struct conf *now)
 {
 	const struct conf_balancer *was = &first->balancer;
 	const struct conf_balancer *is = &now->balancer;
+	bool is_leased = first->rpc.admit == CONF_ADMIT_LEASED;
 
 	need_restart(daemon, "vip", SAME(balancer.nvips) && SAME(balancer.vip));
 	need_restart(daemon, "source",
@@ -50,21 +58,28 @@ static void say_restarts(struct daemon *daemon, const struct conf *first,
 	need_restart(daemon, "intercept", SAME(rpc.intercept));
 	need_restart(daemon, "exclude", SAME(rpc.exclude));
 	need_restart(daemon, "entries", SAME(affinity.entries));
+	need_restart(daemon, "key", !is_leased || is_same_client(first, now));
 	need_restart(daemon, "admit",
-		     (first->rpc.admit == CONF_ADMIT_LEASED) ==
-			     (now->rpc.admit == CONF_ADMIT_LEASED));
+		     is_leased == (now->rpc.admit == CONF_ADMIT_LEASED));
 }
 
 /* What the running parts hold on to is as it was. */
 static void keep_first(struct conf *now, const struct conf *first)
 {
+	bool is_leased = first->rpc.admit == CONF_ADMIT_LEASED;
+
 	now->balancer.threads = first->balancer.threads;
 	now->rpc.intercept = first->rpc.intercept;
 	now->rpc.exclude = first->rpc.exclude;
 	now->affinity.entries = first->affinity.entries;
-	if ((first->rpc.admit == CONF_ADMIT_LEASED) !=
-	    (now->rpc.admit == CONF_ADMIT_LEASED))
+	if (is_leased != (now->rpc.admit == CONF_ADMIT_LEASED))
 		now->rpc.admit = first->rpc.admit;
+	if (is_leased) {
+		now->affinity.key = first->affinity.key;
+		now->affinity.network4 = first->affinity.network4;
+		now->affinity.network6 = first->affinity.network6;
+		now->affinity.ipv6_prefix = first->affinity.ipv6_prefix;
+	}
 	now->balancer.nsources = first->balancer.nsources;
 	memcpy(now->balancer.source, first->balancer.source,
 	       sizeof(now->balancer.source));

@@ -16,7 +16,8 @@
 #include "rpc_priv.h"
 #include "wire/iface.h"
 
-#define ANSWER_STUB_MAX 4256 /* fits every client's fragments: 4280 octets */
+#define FRAGMENT_MIN	1432 /* C706 12.6: MustRecvFragSize */
+#define RESPONSE_HEADER 24
 #define HANDLE_MARK	0x6d617062u /* "mapb": a handle of ours */
 
 /* The bits that a client offers to negotiate at bind time are in the rest of
@@ -106,6 +107,8 @@ static struct pdu_answer accept_context(struct rpc_answered *answered,
 
 static uint16_t clamp(uint16_t size)
 {
+	if (size < FRAGMENT_MIN)
+		return FRAGMENT_MIN;
 	return size < PDU_FRAG_MAX ? size : PDU_FRAG_MAX;
 }
 
@@ -123,10 +126,11 @@ static enum reason answer_bind(struct rpc_conn *conn, const struct pdu *pdu,
 		pdu_bind_nak_write(out, pdu->call_id, PDU_NAK_NONE);
 		return REASON_GROUP_GONE;
 	}
+	rpc_log_dcom(conn, &bind);
 	if (!is_bind)
 		ack.address.len = 0;
 	ack.assoc_group = conn->answered.group_id;
-	ack.max_xmit = clamp(bind.max_recv);
+	ack.max_xmit = conn->answered.fragment = clamp(bind.max_recv);
 	ack.max_recv = clamp(bind.max_xmit);
 	ack.nresults = bind.ncontexts;
 	for (i = 0; i < bind.ncontexts; i++)
@@ -329,17 +333,19 @@ static const struct {
 	[EPM_MGMT_DELETE] = { NULL, PDU_FAULT_ACCESS_DENIED },
 };
 
-/* As many fragments as it takes. */
-static void write_fragments(struct builder *out, uint32_t call_id,
-			    uint16_t context, struct bytes stub)
+/* As many fragments as it takes, none longer than the client said that it
+ * takes. */
+static void write_fragments(struct builder *out, uint16_t fragment,
+			    uint32_t call_id, uint16_t context,
+			    struct bytes stub)
 {
+	size_t most = (fragment - RESPONSE_HEADER) & ~(size_t)7, done = 0, n;
 	uint8_t flags = PDU_FIRST;
-	size_t done = 0, n;
 
 	do {
 		n = stub.len - done;
-		if (n > ANSWER_STUB_MAX)
-			n = ANSWER_STUB_MAX;
+		if (n > most)
+			n = most;
 		else
 			flags |= PDU_LAST;
 		pdu_response_write(out, flags, call_id, context,
@@ -382,8 +388,8 @@ static enum reason answer_request(struct rpc_conn *conn, const struct pdu *pdu,
 		pdu_fault_write(out, PDU_FIRST | PDU_LAST, pdu->call_id,
 				request.context, fault);
 	else
-		write_fragments(out, pdu->call_id, request.context,
-				bytes_of(stub.at, stub.len));
+		write_fragments(out, conn->answered.fragment, pdu->call_id,
+				request.context, bytes_of(stub.at, stub.len));
 	return REASON_NONE;
 }
 

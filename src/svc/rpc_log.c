@@ -228,15 +228,27 @@ void rpc_log_interface_refused(const struct rpc_conn *conn,
 				     "interfaces"));
 }
 
-void rpc_log_dcom(const struct rpc_conn *conn, const struct syntax *interface)
+/* NULL: the bind offers none. */
+static const struct syntax *find_dcom(const struct pdu_bind *bind)
 {
+	unsigned i;
+
+	for (i = 0; i < bind->ncontexts; i++)
+		if (iface_is_dcom(&bind->context[i].abstract))
+			return &bind->context[i].abstract;
+	return NULL;
+}
+
+void rpc_log_dcom(const struct rpc_conn *conn, const struct pdu_bind *bind)
+{
+	const struct syntax *dcom = find_dcom(bind);
 	char room[IFACE_TEXT_MAX];
 
-	if (is_first(conn->svc->shared, ONCE_DCOM))
+	if (dcom && is_first(conn->svc->shared, ONCE_DCOM))
 		LOG(conn->svc->log, LOG_LEVEL_WARNING, "dcom-activation",
 		    log_endpoint("client", &conn->client),
 		    log_text("server", conn->server->name),
-		    log_text("interface", iface_text(interface, room)),
+		    log_text("interface", iface_text(dcom, room)),
 		    log_text("mend", "DCOM hands out servers' own addresses, "
 				     "and its clients go past the balancer: "
 				     "let them name a server"));

@@ -32,8 +32,9 @@ void rpc_log_fault(const struct rpc_conn *conn, uint32_t status);
 /* The client may not use it; the server is made to refuse it. */
 void rpc_log_interface_refused(const struct rpc_conn *conn,
 			       const struct syntax *interface);
-/* Once: a client activates by DCOM, which leads it past the balancer. */
-void rpc_log_dcom(const struct rpc_conn *conn, const struct syntax *interface);
+/* Once: a bind on 135 offers to activate by DCOM, which leads its client past
+ * the balancer. Nothing for any other bind. */
+void rpc_log_dcom(const struct rpc_conn *conn, const struct pdu_bind *bind);
 /* Once each: an endpoint mapper's answers are signed, or sealed. */
 void rpc_log_signed(const struct rpc_conn *conn);
 void rpc_log_sealed(const struct rpc_conn *conn);

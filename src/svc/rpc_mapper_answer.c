@@ -81,7 +81,7 @@ bool rpc_mapper_lease(struct rpc_conn *conn, uint16_t port,
 	err = lease_grant(shared->router.leases, &conn->route.name, port,
 			  &target, loop_now_ms(conn->svc->loop));
 	if (err >= 0 && shared->router.wants_lease)
-		err = shared->admit_client(shared->ctx, &conn->client.addr,
+		err = shared->admit_client(shared->ctx, &conn->route.name,
 					   port);
 	if (err < 0)
 		rpc_log_lease_refused(conn, port, err);

@@ -56,6 +56,7 @@ struct rpc_listener {
 struct rpc_answered {
 	struct group *group; /* held; NULL: it need not be known */
 	uint32_t group_id;   /* 0: there was no bind yet */
+	uint16_t fragment;   /* octets of a PDU that it takes */
 	uint8_t ncontexts;
 	uint16_t context[RPC_ANSWERED_CONTEXTS]; /* ids that were accepted */
 	uint8_t *kept; /* read, and not answered yet; or NULL */

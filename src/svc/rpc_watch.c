@@ -67,18 +67,13 @@ static uint64_t find_refused(const struct rpc_conn *conn,
 static void note_interfaces(struct rpc_conn *conn, const struct pdu_bind *bind)
 {
 	struct rpc_watch *watch = &conn->watch;
-	unsigned i;
 
 	if (bind->ncontexts && !watch->has_interface) {
 		watch->interface = bind->context[0].abstract;
 		watch->has_interface = true;
 	}
-	for (i = 0; i < bind->ncontexts; i++)
-		if (conn->route.kind == ROUTE_MAPPER &&
-		    iface_is_dcom(&bind->context[i].abstract)) {
-			rpc_log_dcom(conn, &bind->context[i].abstract);
-			break;
-		}
+	if (conn->route.kind == ROUTE_MAPPER)
+		rpc_log_dcom(conn, bind);
 }
 
 /* The server itself is to refuse what the configuration does not allow. */

@@ -363,6 +363,35 @@ static void affinity_alias_joins_both_families(void **state)
 	assert_false(are_one("10.1.2.3", "10.1.2.4"));
 }
 
+static void expect_addresses(const char *name, unsigned n,
+			     const char *const *wanted)
+{
+	struct addr room[AFFINITY_ADDRESSES_MAX], client = address(name), at;
+	unsigned i;
+
+	assert_int_equal(affinity_addresses(affinity, &client, room), n);
+	for (i = 0; i < n; i++) {
+		at = address(wanted[i]);
+		assert_true(addr_equal(&room[i], &at));
+	}
+}
+
+static void affinity_addresses_are_the_name_and_its_aliases(void **state)
+{
+	static const char *const both[] = { "2001:db8::5", "10.1.2.3" };
+	static const char *const own[] = { "10.1.2.9" };
+
+	(void)state;
+	alias_is("10.1.2.3", "2001:db8::5");
+	alias_is("10.1.2.4", "2001:db8::6");
+	restart();
+	expect_addresses("2001:db8::5", 2, both);
+	expect_addresses("10.1.2.9", 1, own);
+	conf->affinity.key = CONF_KEY_NONE;
+	affinity_reconfigure(affinity, conf);
+	expect_addresses("2001:db8::5", 1, both);
+}
+
 static void affinity_alias_holds_for_temporary_addresses_too(void **state)
 {
 	(void)state;
@@ -1069,6 +1098,7 @@ int main(void)
 		TEST(affinity_key_network_joins_neighbours),
 		TEST(affinity_ipv6_prefix_joins_temporary_addresses),
 		TEST(affinity_alias_joins_both_families),
+		TEST(affinity_addresses_are_the_name_and_its_aliases),
 		TEST(affinity_alias_holds_for_temporary_addresses_too),
 		TEST(affinity_alias_is_found_among_many),
 		TEST(affinity_key_none_binds_each_connection_for_itself),

@@ -382,6 +382,47 @@ static void groups_of_a_slot_s_former_server_are_gone(void **state)
 	end(&route);
 }
 
+/* ---- answered in the server's name ---- */
+
+/* Nothing of the client lives on a server that was not dialled: a long
+ * conversation must not keep it there when the server fails. */
+static void answered_client_is_bound_and_may_be_moved(void **state)
+{
+	struct route answered, route;
+
+	(void)state;
+	assert_int_equal(begin_of(&me, ROUTE_MAPPER, 135, 0, &answered),
+			 REASON_NONE);
+	assert_int_equal(route_answered(&router, &answered), REASON_NONE);
+	route = connected(&me, ROUTE_MAPPER, 135, 0);
+	assert_ptr_equal(route.res.server, answered.res.server);
+	end(&route);
+	make(server_bit(answered.res.server), ASIDE);
+	route = connected(&me, ROUTE_MAPPER, 135, 0);
+	assert_ptr_not_equal(route.res.server, answered.res.server);
+	end(&route);
+	end(&answered);
+}
+
+static void answered_client_stays_bound_when_it_has_gone(void **state)
+{
+	struct route route;
+	const struct server *server;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(begin_of(&me, ROUTE_MAPPER, 135, 0, &route),
+			 REASON_NONE);
+	server = route.res.server;
+	assert_int_equal(route_answered(&router, &route), REASON_NONE);
+	end(&route);
+	for (i = 0; i < WORLD_SERVERS; i++) {
+		route = connected(&me, ROUTE_MAPPER, 135, 0);
+		assert_ptr_equal(route.res.server, server);
+		end(&route);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -404,6 +445,8 @@ int main(void)
 		TEST(leases_of_a_slot_s_former_server_let_nobody_in),
 		TEST(virtual_ports_of_a_slot_s_former_server_mean_nobody),
 		TEST(groups_of_a_slot_s_former_server_are_gone),
+		TEST(answered_client_is_bound_and_may_be_moved),
+		TEST(answered_client_stays_bound_when_it_has_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -302,6 +302,33 @@ static void other_interfaces_are_rejected_as_unknown(void **state)
 	finish(&talk);
 }
 
+static void dcom_activation_is_rejected_and_said_once(void **state)
+{
+	const struct iface *dcom = iface_find("system-activator");
+	struct pdu_bind bind = rpc_offer(&iface_epm.syntax, 0);
+	struct pdu_bind_ack ack;
+	struct talk talk;
+	unsigned i;
+
+	(void)state;
+	assert_non_null(dcom);
+	begin(&talk);
+	bind.context[1] = bind.context[0];
+	bind.context[1].id = 1;
+	bind.context[1].abstract = dcom->syntax;
+	bind.ncontexts = 2;
+	for (i = 0; i < 2; i++) {
+		ack = bind_by(&talk, rpc_bind(&bind, 1, true));
+		assert_int_equal(ack.result[0].result, PDU_ACCEPT);
+		assert_int_equal(ack.result[1].result, PDU_PROVIDER_REJECT);
+		assert_int_equal(ack.result[1].reason, PDU_REASON_ABSTRACT);
+	}
+	assert_int_equal(logged(&talk, "dcom-activation",
+				"server=cas1 interface=system-activator"),
+			 1);
+	finish(&talk);
+}
+
 static void an_alter_context_is_answered_as_a_bind_is(void **state)
 {
 	struct pdu_bind bind = rpc_offer(&iface_nspi.syntax, 0);
@@ -505,6 +532,57 @@ static void a_list_shows_what_clients_may_use(void **state)
 		assert_memory_equal(tower.addr.octet, vip, sizeof(vip));
 	}
 	assert_int_equal(leases_count(talk.play.stage.router.leases), 4);
+	finish(&talk);
+}
+
+/* Twenty entries, more than a small fragment holds. Static ports: there are
+ * not as many virtual ones here. */
+static void announce_many(struct talk *talk)
+{
+	struct announcement many[20];
+	unsigned i;
+
+	for (i = 0; i < 20; i++) {
+		many[i].interface = iface_emsmdb.syntax;
+		many[i].interface.uuid.time_low += i;
+		many[i].port = (uint16_t)(REAL + i);
+	}
+	rpc_stage_announce(&talk->play, 0, many, 20);
+	rpc_stage_follow(&talk->play, VPORT);
+}
+
+static void no_fragment_is_longer_than_the_client_takes(void **state)
+{
+	struct pdu_bind bind = rpc_offer(&iface_epm.syntax, 0);
+	struct epm_lookup_request lookup = { .max_entries = 500 };
+	struct builder out = rpc_room(true);
+	struct pdu_bind_ack ack;
+	struct bytes heard;
+	struct talk talk;
+	unsigned n = 0;
+	size_t at;
+	int len;
+
+	(void)state;
+	begin_stage(&talk);
+	talk.play.stage.conf->rpc.ports = CONF_PORTS_STATIC;
+	talk.play.stage.conf->rpc.any_interface = true;
+	rpc_stage_open(&talk.play);
+	announce_many(&talk);
+	talk.client = rpc_stage_client(1, EPM_PORT);
+	bind.max_recv = 1000; /* less than anybody may take */
+	ack = bind_by(&talk, rpc_bind(&bind, 1, true));
+	assert_int_equal(ack.max_xmit, 1432);
+	epm_lookup_request_write(&out, &lookup);
+	rpc_stage_say(&talk.play, talk.client,
+		      rpc_request(EPM_LOOKUP, rpc_built(&out), 6, true));
+	heard = rpc_stage_hear(talk.client);
+	for (at = 0; at < heard.len; at += (size_t)len, n++) {
+		len = pdu_length(bytes_of(heard.at + at, heard.len - at));
+		assert_in_range(len, 24, 1432);
+	}
+	assert_int_equal(at, heard.len);
+	assert_in_range(n, 2, 3);
 	finish(&talk);
 }
 
@@ -949,6 +1027,7 @@ int main(void)
 		test(ndr64_and_bind_time_features_are_declined),
 		test(ndr_is_found_among_the_syntaxes_of_a_context),
 		test(other_interfaces_are_rejected_as_unknown),
+		test(dcom_activation_is_rejected_and_said_once),
 		test(an_alter_context_is_answered_as_a_bind_is),
 		test(an_authenticated_bind_is_for_the_server),
 		test(either_byte_order_is_answered_in_kind),
@@ -957,6 +1036,7 @@ int main(void)
 		test(each_client_is_told_of_its_own_server),
 		test(a_client_is_let_in_before_it_is_told),
 		test(a_list_shows_what_clients_may_use),
+		test(no_fragment_is_longer_than_the_client_takes),
 		test(a_list_goes_on_by_its_handle),
 		test(a_list_of_one_interface_has_no_other),
 		test(a_handle_of_somebody_elses_is_invalid),

@@ -599,6 +599,34 @@ static void the_connections_of_one_run_share_a_server(void **state)
 	rpc_stage_end(&talk.play);
 }
 
+/* refused */
+
+static void connect_in_vain(struct talk *talk, const char *from)
+{
+	int fd = tcp_connect(STAGE_VIP, 6001, from);
+
+	assert_true(fd >= 0);
+	settle(talk);
+	rpc_expect_reset(fd);
+}
+
+static void a_servers_rpc_proxy_that_is_refused_is_said_once(void **state)
+{
+	struct talk talk;
+
+	(void)state;
+	begin_shared(&talk);
+	rpc_stage_listen(&talk.play, 6001);
+	connect_in_vain(&talk, "127.68.1.1");
+	assert_int_equal(logged(&talk, "proxy-ports-missing", ""), 0);
+	connect_in_vain(&talk, stage_address(1));
+	connect_in_vain(&talk, stage_address(0));
+	assert_int_equal(logged(&talk, "proxy-ports-missing", "port=6001"), 1);
+	assert_int_equal(
+		logged(&talk, "refuse", "port=6001 reason=not-admitted"), 3);
+	rpc_stage_end(&talk.play);
+}
+
 /* stopping */
 
 static void expect_stopping(struct talk *talk, uint32_t group)
@@ -751,6 +779,7 @@ int main(void)
 		test(a_client_with_affinity_is_connected_before_it_speaks),
 		test(behind_a_shared_address_a_group_leads_to_its_issuer),
 		test(the_connections_of_one_run_share_a_server),
+		test(a_servers_rpc_proxy_that_is_refused_is_said_once),
 		test(while_it_stops_a_group_leads_to_its_issuer),
 		test(while_it_stops_what_is_no_rpc_is_not_let_in),
 		test(while_it_stops_a_lease_lets_a_client_in),
