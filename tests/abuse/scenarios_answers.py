@@ -377,7 +377,7 @@ def on_bind(make):
 @scenario
 def odd_bind_acks(here):
     here.settings['affinity']['entries'] = '400'
-    mapper = begin(here)
+    mapper = begin(here, interval='1m')  # it is not asked, nor set aside
     rss_kib = here.rss_kib()
     for what, how in ACKS.items():
         with here.case(f'a bind_ack with {what} comes as it is'):

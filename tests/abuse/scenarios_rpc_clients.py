@@ -43,7 +43,8 @@ def large_binds(here):
     clients = 1300
     port = rpc.port_of(VIP, here.abuser())
     rss_kib = here.rss_kib()
-    most_kib = HELD_ALL_KIB * (1.25 if not here.is_asan else 3)
+    # ASan takes more room for each block, and gives none back.
+    most_kib = HELD_ALL_KIB * (1.25 if not here.is_asan else 6)
     with here.case(f'{clients} binds of 64 KiB that never end'):
         since = here.mark()
         socks = hold_binds(here, port, clients)

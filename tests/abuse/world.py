@@ -184,7 +184,7 @@ class Fresh:
         self.thread.start()
 
     def work(self):
-        while not self.is_over.wait(0.03):
+        while not self.is_over.wait(0.01):
             began = time.monotonic()
             try:
                 self.call()
