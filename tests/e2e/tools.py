@@ -35,7 +35,8 @@ SUITES = (
     "rpc.lsalookup",
 )
 
-# Those of which a part passes.
+# Those of which a part passes, and how often they are tried directly.
+TRIES_ALONE = 8
 SUITES_IN_PART = (
     "rpc.backupkey",
     "rpc.epmapper",
