@@ -82,15 +82,15 @@ struct relay_side {
 	uint64_t octets;	 /* read from this side */
 	struct relay_kept *kept; /* read from here, not yet taken there */
 	struct relay_pipe *pipe; /* while this direction is spliced */
-	bool may_read;		 /* there may be more to read */
-	bool is_ending;		 /* read on until the end or an error */
-	bool has_ended;		 /* end of stream was read */
-	bool is_blocked;	 /* the last write to here was short */
-	bool is_finished;	 /* our end of stream was sent to here */
-	bool is_looked_at;	 /* relay->look sees what comes from here */
-	bool is_bulk_blind;	 /* … until it comes in bulk */
-	bool must_look;		 /* once more at what is held back */
-	bool is_told;		 /* an answer was sent: end without a reset */
+	bool may_read : 1;	 /* there may be more to read */
+	bool is_ending : 1;	 /* read on until the end or an error */
+	bool has_ended : 1;	 /* end of stream was read */
+	bool is_blocked : 1;	 /* the last write to here was short */
+	bool is_finished : 1;	 /* our end of stream was sent to here */
+	bool is_looked_at : 1;	 /* relay->look sees what comes from here */
+	bool is_bulk_blind : 1;	 /* … until it comes in bulk */
+	bool must_look : 1;	 /* once more at what is held back */
+	bool is_told : 1;	 /* an answer was sent: end without a reset */
 	uint8_t full_reads;	 /* in a row: time to splice? */
 };
 
