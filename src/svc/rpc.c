@@ -290,13 +290,15 @@ static struct relay *relay_at(struct list *node)
 }
 
 void svc_rpc_set_open(struct svc_rpc_shared *shared,
-		      const struct portset *ports)
+		      const struct portset *ports, uint64_t followed)
 {
 	unsigned i;
 
 	for (i = 0; i < PORTSET_WORDS; i++)
 		atomic_store_explicit(&shared->open_port[i], ports->word[i],
 				      memory_order_release);
+	atomic_store_explicit(&shared->followed, followed,
+			      memory_order_release);
 }
 
 bool svc_rpc_is_open(const struct svc_rpc_shared *shared, uint16_t port)

@@ -21,8 +21,9 @@
 #define REAL	   50000 /* of the vectors' EMSMDB */
 #define BOOK	   50001 /* of NSPI and RFR */
 #define LATE	   50007 /* what was not known before */
-#define VPORT	   20000 /* the first of ten */
-#define PORT_AT	   136	 /* in vectors 04 and 61 */
+#define VPORT	   20000 /* the first of … */
+#define VPORTS	   10
+#define PORT_AT	   136 /* in vectors 04 and 61 */
 #define ADDR_AT	   143
 #define PORT64_AT  156 /* in vector 65 */
 #define ADDR64_AT  163
@@ -926,6 +927,67 @@ static void an_answer_waits_no_longer_than_a_second(void **state)
 	finish(&talk);
 }
 
+/* Nobody waits for what will not be. */
+static void an_answer_does_not_wait_where_all_was_followed(void **state)
+{
+	struct announcement list[2 * VPORTS];
+	struct bytes answer;
+	struct talk talk;
+	unsigned i;
+
+	(void)state;
+	/* The ports were used up before its turn came. */
+	begin_asked(&talk, CONF_EPM_REWRITE);
+	for (i = 0; i < 2 * VPORTS; i++)
+		list[i] = (struct announcement){ iface_emsmdb.syntax,
+						 (uint16_t)(LATE + i) };
+	rpc_stage_announce(&talk.play, 0, list, 2 * VPORTS);
+	rpc_stage_follow(&talk.play, VPORT);
+	i = LATE + 2 * VPORTS - 1;
+	assert_int_equal(rpc_stage_vport(&talk.play, 0, &iface_emsmdb.syntax,
+					 (uint16_t)i),
+			 0);
+	answer = rpc_response(map_one(&iface_emsmdb, (uint16_t)i, true), 0, 1,
+			      true);
+	rpc_stage_say(&talk.play, talk.server, answer);
+	expect_not_registered(&talk, 1, false);
+	assert_int_equal(rpc_stage_logged(&talk.play, "virtual-ports-exhausted",
+					  "server=cas1"),
+			 1);
+	/* But for what was announced since, it waits as ever. */
+	rpc_stage_pass(&talk.play, talk.client, talk.server,
+		       rpc_vector("03_epm_map_req_emsmdb_tcp.bin"));
+	rpc_stage_announce(&talk.play, 0, list, 2 * VPORTS - 1);
+	rpc_stage_say(&talk.play, talk.server, answer);
+	rpc_expect_silence(talk.client);
+	rpc_stage_follow(&talk.play, VPORT);
+	expect_not_registered(&talk, 1, false);
+	finish(&talk);
+}
+
+/* Outside [rpc] range, say: it is announced and will never be open. */
+static void a_tracked_answer_does_not_wait_for_a_port_that_stays_shut(void **s)
+{
+	struct portset none = { 0 };
+	struct bytes answer;
+	struct talk talk;
+
+	(void)s;
+	begin_asked(&talk, CONF_EPM_TRACK);
+	answer = rpc_response(map_one(&iface_emsmdb, LATE, true), 0, 1, true);
+	rpc_stage_say(&talk.play, talk.server, answer);
+	rpc_expect_silence(talk.client);
+	svc_rpc_set_open(&talk.play.shared, &none,
+			 announced_changes(talk.play.stage.router.announced));
+	svc_rpc_ports_opened(talk.play.svc);
+	fake_loop_settle(talk.play.stage.loop);
+	rpc_expect(talk.client, answer);
+	rpc_stage_pass(&talk.play, talk.client, talk.server,
+		       rpc_vector("03_epm_map_req_emsmdb_tcp.bin"));
+	rpc_stage_pass(&talk.play, talk.server, talk.client, answer);
+	finish(&talk);
+}
+
 /* The next one does not wait as long as the first one already has. */
 static void each_answer_has_a_second_of_its_own(void **state)
 {
@@ -1589,6 +1651,8 @@ int main(void)
 		test(track_says_so_too_and_in_ndr64),
 		test(an_answer_waits_for_its_port_to_be_opened),
 		test(an_answer_waits_no_longer_than_a_second),
+		test(an_answer_does_not_wait_where_all_was_followed),
+		test(a_tracked_answer_does_not_wait_for_a_port_that_stays_shut),
 		test(each_answer_has_a_second_of_its_own),
 		test(two_clients_wait_at_once_each_for_its_own),
 		test(whoever_leaves_while_an_answer_waits_leaves_nothing),
