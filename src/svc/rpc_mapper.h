@@ -31,8 +31,18 @@ void rpc_mapper_free(struct rpc_conn *conn);
 void rpc_mapper_offered(struct rpc_mapper *mapper, const struct pdu_bind *bind);
 void rpc_mapper_accepted(struct rpc_mapper *mapper,
 			 const struct pdu_bind_ack *ack);
-/* A whole request fragment passes. */
-void rpc_mapper_request(struct rpc_conn *conn, const struct pdu *pdu);
+/*
+ * The request fragment <pdu> comes. Returns how many octets may pass; 0: it is
+ * to be held back until one of the questions before it has been answered,
+ * for there are as many as can be told apart.
+ */
+size_t rpc_mapper_request(struct rpc_conn *conn, const struct pdu *pdu,
+			  struct relay_look *out);
+/* The client gave the call up, and may be answered all the same. */
+void rpc_mapper_cancelled(struct rpc_mapper *mapper, uint32_t call_id);
+/* The call has no answer that could be read: it was orphaned, or there was a
+ * fault. */
+void rpc_mapper_closed(struct rpc_mapper *mapper, uint32_t call_id);
 /*
  * The response fragment <pdu> stands at <at>, with <len> octets of the stream from
  * there on. Returns how many of them have been dealt with and may pass; 0: the

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,6 +24,7 @@
 #define LATE	   50007 /* what was not known before */
 #define VPORT	   20000 /* the first of … */
 #define VPORTS	   10
+#define CALLS	   8   /* that are told apart */
 #define PORT_AT	   136 /* in vectors 04 and 61 */
 #define ADDR_AT	   143
 #define PORT64_AT  156 /* in vector 65 */
@@ -744,6 +746,238 @@ static void questions_behind_one_another_get_their_own_answers(void **state)
 	assert_int_equal(read_tower(reply.tower[0]).port,
 			 vport_of(&talk, &iface_emsmdb, REAL));
 	finish(&talk);
+}
+
+/* As many questions as are told apart, one behind the other, from <first> on;
+ * the next one is held back. */
+static void ask_too_much(struct talk *talk, uint32_t first)
+{
+	uint32_t i;
+
+	for (i = first; i < first + CALLS; i++)
+		rpc_stage_pass(&talk->play, talk->client, talk->server,
+			       ask_map(&iface_emsmdb, 4, true, i, true));
+	rpc_stage_say(&talk->play, talk->client,
+		      ask_map(&iface_nspi, 4, true, i, true));
+	rpc_expect_silence(talk->server);
+}
+
+static void answer_emsmdb(struct talk *talk, uint32_t call_id)
+{
+	struct epm_map_reply reply;
+
+	rpc_stage_say(&talk->play, talk->server,
+		      rpc_response(map_one(&iface_emsmdb, REAL, true), 0,
+				   call_id, true));
+	reply = hear_map(talk, call_id, false);
+	assert_int_equal(read_tower(reply.tower[0]).port,
+			 vport_of(talk, &iface_emsmdb, REAL));
+}
+
+static void a_question_too_many_is_asked_when_one_was_answered(void **state)
+{
+	struct talk talk;
+	uint32_t i;
+
+	(void)state;
+	begin_unbound(&talk, CONF_EPM_REWRITE);
+	bind_ndr(&talk);
+	ask_too_much(&talk, 1);
+	/* What comes behind it waits with it. */
+	rpc_stage_say(&talk.play, talk.client,
+		      ask_map(&iface_rfr, 4, true, 100, true));
+	rpc_expect_silence(talk.server);
+	answer_emsmdb(&talk, 3);
+	rpc_expect(talk.server, ask_map(&iface_nspi, 4, true, 1 + CALLS, true));
+	answer_emsmdb(&talk, 1);
+	rpc_expect(talk.server, ask_map(&iface_rfr, 4, true, 100, true));
+	/* No answer was lost meanwhile. */
+	for (i = 2; i <= CALLS; i++)
+		if (i != 3)
+			answer_emsmdb(&talk, i);
+	rpc_stage_say(&talk.play, talk.server,
+		      rpc_response(map_one(&iface_nspi, BOOK, true), 0,
+				   1 + CALLS, true));
+	assert_int_equal(
+		read_tower(hear_map(&talk, 1 + CALLS, false).tower[0]).port,
+		vport_of(&talk, &iface_nspi, BOOK));
+	finish(&talk);
+}
+
+/* However much the client says: it waits in the kernel. */
+static void a_client_that_asks_on_and_on_is_slowed_down(void **state)
+{
+	uint32_t i, n = 20 * RELAY_HELD_MAX / 156, answered = 0, asked = 0;
+	struct bytes question, said;
+	size_t done = 0;
+	struct talk talk;
+	struct pdu pdu;
+	ssize_t wrote;
+
+	(void)state;
+	begin_unbound(&talk, CONF_EPM_REWRITE);
+	bind_ndr(&talk);
+	for (i = 0; i < n;) {
+		question = ask_map(&iface_emsmdb, 4, true, i, true);
+		wrote = send(talk.client, question.at + done,
+			     question.len - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (wrote < 0)
+			break; /* the kernel is full, too */
+		done += (size_t)wrote;
+		if (done < question.len)
+			continue;
+		done = 0;
+		i++;
+		fake_loop_settle(talk.play.stage.loop);
+	}
+	assert_true(i * 156 > RELAY_HELD_MAX);
+	n = i;
+	while (answered < n) {
+		said = rpc_stage_hear(talk.server);
+		assert_true(said.len > 0);
+		for (; said.len; said.len -= pdu.whole.len) {
+			assert_int_equal(pdu_read(said, &pdu), 0);
+			assert_int_equal(pdu.call_id, asked++);
+			said.at += pdu.whole.len;
+		}
+		assert_true(asked - answered <= CALLS);
+		while (answered < asked)
+			answer_emsmdb(&talk, answered++);
+	}
+	finish(&talk);
+}
+
+/* A PDU of the client's without a body. */
+static struct bytes bare(uint8_t type, uint32_t call_id)
+{
+	uint8_t *copy =
+		rpc_copy(ask_map(&iface_emsmdb, 4, true, call_id, true));
+
+	copy[2] = type;
+	copy[8] = PDU_HEADER_LEN;
+	copy[9] = 0;
+	return bytes_of(copy, PDU_HEADER_LEN);
+}
+
+static void a_call_that_ends_otherwise_makes_room_too(void **state)
+{
+	struct talk talk;
+	uint8_t *copy;
+
+	(void)state;
+	begin_unbound(&talk, CONF_EPM_REWRITE);
+	bind_ndr(&talk);
+	/* by a fault */
+	ask_too_much(&talk, 1);
+	rpc_stage_pass(&talk.play, talk.server, talk.client,
+		       rpc_fault(PDU_FAULT_ACCESS_DENIED, 2));
+	rpc_expect(talk.server, ask_map(&iface_nspi, 4, true, 1 + CALLS, true));
+	/* by an answer that cannot be read */
+	rpc_stage_say(&talk.play, talk.client,
+		      ask_map(&iface_emsmdb, 4, true, 2, true));
+	rpc_expect_silence(talk.server);
+	copy = rpc_copy(
+		rpc_response(map_one(&iface_emsmdb, REAL, true), 64, 3, true));
+	copy[88 + 12] ^= 0xff; /* the second fragment is another call's */
+	rpc_stage_say(&talk.play, talk.server, bytes_of(copy, 2 * 88));
+	rpc_expect(talk.server, ask_map(&iface_emsmdb, 4, true, 2, true));
+	finish(&talk);
+	/* when the client gave it up before */
+	begin_unbound(&talk, CONF_EPM_REWRITE);
+	bind_ndr(&talk);
+	rpc_stage_pass(&talk.play, talk.client, talk.server,
+		       ask_map(&iface_emsmdb, 4, true, 50, true));
+	rpc_stage_pass(&talk.play, talk.client, talk.server,
+		       bare(PDU_ORPHANED, 50));
+	ask_too_much(&talk, 1);
+	answer_emsmdb(&talk, 1);
+	rpc_expect(talk.server, ask_map(&iface_nspi, 4, true, 1 + CALLS, true));
+	finish(&talk);
+}
+
+static struct bytes maybe(uint32_t call_id)
+{
+	struct bytes question = ask_map(&iface_emsmdb, 4, true, call_id, true);
+	uint8_t *copy = rpc_copy(question);
+
+	copy[3] |= PDU_MAYBE;
+	return bytes_of(copy, question.len);
+}
+
+/* One that was cancelled may be answered all the same. */
+static void a_call_without_an_answer_owed_gives_way(void **state)
+{
+	struct talk talk;
+	unsigned by;
+	uint32_t i;
+
+	(void)state;
+	for (by = 0; by < 2; by++) {
+		begin_unbound(&talk, CONF_EPM_REWRITE);
+		bind_ndr(&talk);
+		for (i = 1; i < CALLS; i++)
+			rpc_stage_pass(
+				&talk.play, talk.client, talk.server,
+				ask_map(&iface_emsmdb, 4, true, i, true));
+		rpc_stage_pass(&talk.play, talk.client, talk.server,
+			       maybe(CALLS));
+		if (by) {
+			answer_emsmdb(&talk, CALLS);
+			rpc_stage_pass(
+				&talk.play, talk.client, talk.server,
+				ask_map(&iface_emsmdb, 4, true, CALLS, true));
+			rpc_stage_pass(&talk.play, talk.client, talk.server,
+				       bare(PDU_CANCEL, CALLS));
+		}
+		rpc_stage_pass(
+			&talk.play, talk.client, talk.server,
+			ask_map(&iface_emsmdb, 4, true, CALLS + 1, true));
+		for (i = 1; i < CALLS; i++)
+			answer_emsmdb(&talk, i);
+		answer_emsmdb(&talk, CALLS + 1);
+		finish(&talk);
+	}
+}
+
+static void a_question_too_many_waits_five_seconds_at_most(void **state)
+{
+	struct talk talk;
+	uint32_t i;
+
+	(void)state;
+	begin_unbound(&talk, CONF_EPM_REWRITE);
+	bind_ndr(&talk);
+	ask_too_much(&talk, 1);
+	fake_loop_advance(talk.play.stage.loop, 4999);
+	rpc_expect_silence(talk.server);
+	fake_loop_advance(talk.play.stage.loop, 101);
+	rpc_expect(talk.server, ask_map(&iface_nspi, 4, true, 1 + CALLS, true));
+	/* The first one of all is known no more. */
+	rpc_stage_pass(
+		&talk.play, talk.server, talk.client,
+		rpc_response(map_one(&iface_emsmdb, REAL, true), 0, 1, true));
+	for (i = 2; i <= CALLS; i++)
+		answer_emsmdb(&talk, i);
+	finish(&talk);
+}
+
+static void whoever_leaves_while_a_question_waits_leaves_nothing(void **state)
+{
+	struct talk talk;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		begin_unbound(&talk, CONF_EPM_REWRITE);
+		bind_ndr(&talk);
+		ask_too_much(&talk, 1);
+		tcp_reset(i ? talk.client : talk.server);
+		fake_loop_settle(talk.play.stage.loop);
+		assert_int_equal(svc_rpc_open(talk.play.svc), 0);
+		close(i ? talk.server : talk.client);
+		fake_loop_advance(talk.play.stage.loop, 10000);
+		rpc_stage_end(&talk.play);
+	}
 }
 
 static void an_answer_to_another_interface_is_not_read(void **state)
@@ -1644,6 +1878,12 @@ int main(void)
 		test(a_question_without_object_or_for_no_tower_passes),
 		test(a_handle_that_goes_on_stays_the_servers),
 		test(questions_behind_one_another_get_their_own_answers),
+		test(a_question_too_many_is_asked_when_one_was_answered),
+		test(a_client_that_asks_on_and_on_is_slowed_down),
+		test(a_call_that_ends_otherwise_makes_room_too),
+		test(a_call_without_an_answer_owed_gives_way),
+		test(a_question_too_many_waits_five_seconds_at_most),
+		test(whoever_leaves_while_a_question_waits_leaves_nothing),
 		test(an_answer_to_another_interface_is_not_read),
 		test(a_context_that_was_added_later_is_read),
 		test(a_fault_or_another_operation_passes),
