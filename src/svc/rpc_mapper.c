@@ -367,7 +367,8 @@ static size_t judge(struct rpc_conn *conn, struct mapper_answer *answer,
 		mapper->waits_until_ms &&
 		loop_now_ms(conn->svc->loop) >= mapper->waits_until_ms;
 	verdict = rpc_mapper_judge(conn, answer);
-	if (verdict == MAPPER_WAIT && wait_for_ports(conn))
+	out->is_waiting = verdict == MAPPER_WAIT && wait_for_ports(conn);
+	if (out->is_waiting)
 		return 0;
 	stop_waiting(mapper);
 	rpc_mapper_closed(mapper, answer->call_id);

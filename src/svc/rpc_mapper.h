@@ -6,7 +6,8 @@
  * Source: C706 appendices I and O; [MS-RPCE] 2.2.1.2.
  *
  * An answer that names a port which is not open yet is held back until it is,
- * or until it is known that it will not be, for a second at most. What is signed is read and passes as it is; of what
+ * or until it is known that it will not be, for a second at most; the end of the
+ * server's stream behind it waits as long. What is signed is read and passes as it is; of what
  * is sealed the client gets leases for all that its server announces.
  */
 #ifndef SRC_SVC_RPC_MAPPER_H

@@ -1161,6 +1161,72 @@ static void an_answer_waits_no_longer_than_a_second(void **state)
 	finish(&talk);
 }
 
+/* The server says no more: what it said last waits as any answer. */
+static void an_answer_waits_though_its_server_closed_behind_it(void **state)
+{
+	struct bytes answer;
+	struct talk talk;
+	char octet;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		begin_asked(&talk, CONF_EPM_REWRITE);
+		answer = rpc_response(map_one(&iface_emsmdb, LATE, true), 0, 1,
+				      true);
+		tcp_write(talk.server, answer.at, answer.len);
+		if (i) /* together, or one after the other */
+			fake_loop_settle(talk.play.stage.loop);
+		shutdown(talk.server, SHUT_WR);
+		fake_loop_settle(talk.play.stage.loop);
+		rpc_expect_silence(talk.client);
+		rpc_stage_follow(&talk.play, VPORT);
+		assert_int_equal(
+			read_tower(hear_map(&talk, 1, false).tower[0]).port,
+			vport_of(&talk, &iface_emsmdb, LATE));
+		assert_int_equal(tcp_read(talk.client, &octet, 1), 0);
+		finish(&talk);
+	}
+}
+
+/* … and no longer. */
+static void an_answer_of_a_server_that_closed_waits_a_second(void **state)
+{
+	struct bytes answer;
+	struct talk talk;
+
+	(void)state;
+	begin_asked(&talk, CONF_EPM_REWRITE);
+	answer = rpc_response(map_one(&iface_emsmdb, LATE, true), 0, 1, true);
+	rpc_stage_say(&talk.play, talk.server, answer);
+	close(talk.server);
+	fake_loop_advance(talk.play.stage.loop, 999);
+	rpc_expect_silence(talk.client);
+	fake_loop_advance(talk.play.stage.loop, 1);
+	expect_not_registered(&talk, 1, false);
+	rpc_expect_end(talk.client);
+	rpc_stage_end(&talk.play);
+}
+
+/* Half an answer is not waited for. */
+static void half_an_answer_goes_on_with_the_end_of_its_stream(void **state)
+{
+	struct bytes half;
+	struct talk talk;
+	char octet;
+
+	(void)state;
+	begin_asked(&talk, CONF_EPM_REWRITE);
+	half = bytes_of(vector_04().at, vector_04().len - 1);
+	rpc_stage_say(&talk.play, talk.server, half);
+	rpc_expect_silence(talk.client);
+	shutdown(talk.server, SHUT_WR);
+	fake_loop_settle(talk.play.stage.loop);
+	rpc_expect(talk.client, half);
+	assert_int_equal(tcp_read(talk.client, &octet, 1), 0);
+	finish(&talk);
+}
+
 /* Nobody waits for what will not be. */
 static void an_answer_does_not_wait_where_all_was_followed(void **state)
 {
@@ -1891,6 +1957,9 @@ int main(void)
 		test(track_says_so_too_and_in_ndr64),
 		test(an_answer_waits_for_its_port_to_be_opened),
 		test(an_answer_waits_no_longer_than_a_second),
+		test(an_answer_waits_though_its_server_closed_behind_it),
+		test(an_answer_of_a_server_that_closed_waits_a_second),
+		test(half_an_answer_goes_on_with_the_end_of_its_stream),
 		test(an_answer_does_not_wait_where_all_was_followed),
 		test(a_tracked_answer_does_not_wait_for_a_port_that_stays_shut),
 		test(each_answer_has_a_second_of_its_own),
