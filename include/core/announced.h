@@ -50,6 +50,9 @@ MUST_CHECK int announced_set(struct announced *table, unsigned slot,
  * ERR_SPACE: the server announces ANNOUNCED_MAX already. */
 MUST_CHECK int announced_note(struct announced *table, unsigned slot,
 			      const struct announcement *one);
+/* Counts what changed the table, from 0 on: whoever follows the table reads it
+ * first, and is behind while it reads another number here. */
+uint64_t announced_changes(const struct announced *table);
 /* Which servers announce <port>: a mask of slots. Lock-free. */
 uint64_t announced_servers(const struct announced *table, uint16_t port);
 /*

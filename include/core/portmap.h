@@ -26,7 +26,9 @@
  * server has the name it is absent: no connection finds it, but its number
  * stays taken. An assignment that is not announced (any more) is given up
  * <linger_ms> after the update that missed it; a failed probe leaves the
- * announced table as it was, and so misses nothing.
+ * announced table as it was, and so misses nothing. A name has no more than
+ * PORTMAP_OF_SERVER assignments: where it would have more, those go first that
+ * were missed longest, and none that is announced.
  */
 #ifndef CORE_PORTMAP_H
 #define CORE_PORTMAP_H
@@ -38,6 +40,8 @@
 #include "core/array.h"
 #include "core/portset.h"
 #include "wire/uuid.h"
+
+#define PORTMAP_OF_SERVER ANNOUNCED_MAX
 
 struct portmap;
 

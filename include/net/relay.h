@@ -74,6 +74,9 @@ struct relay_look {
 	struct bytes answer;
 	enum reason end; /* not REASON_NONE: the relay ends, nothing passes */
 	bool is_last;	 /* this direction is not looked at any more */
+	/* What is held back waits for something else than octets: nothing
+	 * more is read from there until relay_look_again(), which is owed. */
+	bool is_waiting;
 };
 
 /* One socket, and what came from it. */
@@ -90,6 +93,7 @@ struct relay_side {
 	bool is_looked_at : 1;	 /* relay->look sees what comes from here */
 	bool is_bulk_blind : 1;	 /* … until it comes in bulk */
 	bool must_look : 1;	 /* once more at what is held back */
+	bool is_waiting : 1;	 /* … before anything more is read */
 	bool is_told : 1;	 /* an answer was sent: end without a reset */
 	uint8_t full_reads;	 /* in a row: time to splice? */
 };

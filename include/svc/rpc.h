@@ -46,6 +46,9 @@ struct svc_rpc_shared {
 	/* Ports that clients are taken on, or would be if they had a lease;
 	 * in the layout of portset.h. Written by svc_rpc_set_open(). */
 	_Atomic uint64_t open_port[PORTSET_WORDS];
+	/* What announced_changes() was when they were decided on; written
+	 * after them. */
+	_Atomic uint64_t followed;
 	struct tally tally;
 	_Atomic uint32_t next_group; /* association groups of our own */
 	_Atomic uint32_t said;	     /* what is logged once: bits, svc's own */
@@ -62,10 +65,11 @@ struct svc_rpc_shared {
 	void *ctx;
 };
 
-/* The control thread: these are open now. svc_rpc_ports_opened() of every
- * worker is to follow. */
+/* The control thread: these are open now, by what was announced when
+ * announced_changes() was <followed>. svc_rpc_ports_opened() of every worker is
+ * to follow. */
 void svc_rpc_set_open(struct svc_rpc_shared *shared,
-		      const struct portset *ports);
+		      const struct portset *ports, uint64_t followed);
 bool svc_rpc_is_open(const struct svc_rpc_shared *shared, uint16_t port);
 
 struct svc_rpc_config {

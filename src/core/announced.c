@@ -36,6 +36,7 @@ struct announced_list {
 
 struct announced {
 	_Atomic uint64_t by_port[65536];
+	_Atomic uint64_t changes; /* raised after a change, under the lock */
 	pthread_rwlock_t lock;
 	struct announced_list list[ARRAY_SLOTS];
 };
@@ -207,6 +208,7 @@ static bool replace(struct announced *table, unsigned slot,
 	update_masks(table, slot, old, new);
 	old->n = new->n;
 	memcpy(old->at, new->at, new->n * sizeof(new->at[0]));
+	table->changes += !is_same;
 	pthread_rwlock_unlock(&table->lock);
 	return !is_same;
 }
@@ -259,6 +261,7 @@ static int note(struct announced *table, unsigned slot,
 		return ERR_SPACE;
 	insert(list, one, NOTED);
 	table->by_port[one->port] |= UINT64_C(1) << slot;
+	table->changes++;
 	return 1;
 }
 
@@ -273,6 +276,11 @@ int announced_note(struct announced *table, unsigned slot,
 	err = note(table, slot, one);
 	pthread_rwlock_unlock(&table->lock);
 	return err;
+}
+
+uint64_t announced_changes(const struct announced *table)
+{
+	return table->changes;
 }
 
 uint64_t announced_servers(const struct announced *table, uint16_t port)

@@ -22,6 +22,8 @@ struct portmap {
 	/* Of the update under way. */
 	struct portmap_stock stock;
 	struct announcement room[ANNOUNCED_MAX];
+	unsigned new[ARRAY_SLOTS]; /* announced, and no assignment yet */
+	struct assignment *missed[PORTMAP_PORTS]; /* of one server */
 };
 
 struct portmap *portmap_new(void)
@@ -123,6 +125,7 @@ static void look_around(struct portmap *map, struct announced *announced)
 		map->table.sorted[i]->is_listed = false;
 	}
 	for (slot = 0; slot < ARRAY_SLOTS; slot++) {
+		map->new[slot] = 0;
 		if (!map->name[slot][0])
 			continue;
 		n = announced_copy(announced, slot, map->room, ANNOUNCED_MAX);
@@ -132,6 +135,8 @@ static void look_around(struct portmap *map, struct announced *announced)
 			one = portmap_table_find(&map->table, &key);
 			if (one)
 				one->is_listed = true;
+			else
+				map->new[slot]++;
 		}
 	}
 }
@@ -159,6 +164,65 @@ static void give_up_old(struct portmap *map, const struct portmap_rules *rules,
 	while (i--)
 		if (!is_allowed(rules, map->table.sorted[i]->vport) ||
 		    is_over(map->table.sorted[i], rules->linger_ms, now_ms))
+			portmap_table_remove(&map->table, i);
+}
+
+/* How many the server of that name has now, from the <first> on. */
+static unsigned count_of(const struct portmap *map, unsigned first)
+{
+	const char *server = map->table.sorted[first]->server;
+	unsigned n = 0;
+
+	while (first + n < map->table.n &&
+	       !strcmp(map->table.sorted[first + n]->server, server))
+		n++;
+	return n;
+}
+
+static int by_missed(const void *a, const void *b)
+{
+	const struct assignment *left = *(struct assignment *const *)a;
+	const struct assignment *right = *(struct assignment *const *)b;
+
+	if (left->missed_ms != right->missed_ms)
+		return left->missed_ms < right->missed_ms ? -1 : 1;
+	return left->vport - right->vport;
+}
+
+/* Of a server's <n> assignments from the <first> on, those missed longest are
+ * too many where it is to have <surplus> fewer. */
+static void mark_surplus(struct portmap *map, unsigned first, unsigned n,
+			 unsigned surplus)
+{
+	struct assignment *one;
+	unsigned i, nmissed = 0;
+
+	for (i = first; i < first + n; i++) {
+		one = map->table.sorted[i];
+		if (one->is_missed)
+			map->missed[nmissed++] = one;
+	}
+	qsort(map->missed, nmissed, sizeof(map->missed[0]), by_missed);
+	for (i = 0; i < nmissed && i < surplus; i++)
+		map->missed[i]->is_surplus = true;
+}
+
+/* What lingers of a server whose ports are others in each answer would use up
+ * the range for all. */
+static void give_up_surplus(struct portmap *map)
+{
+	unsigned i, n, want;
+	uint8_t slot;
+
+	for (i = 0; i < map->table.n; i += n) {
+		n = count_of(map, i);
+		slot = map->table.sorted[i]->slot;
+		want = slot == PORTMAP_NO_SLOT ? n : n + map->new[slot];
+		if (want > PORTMAP_OF_SERVER)
+			mark_surplus(map, i, n, want - PORTMAP_OF_SERVER);
+	}
+	for (i = map->table.n; i--;)
+		if (map->table.sorted[i]->is_surplus)
 			portmap_table_remove(&map->table, i);
 }
 
@@ -229,6 +293,7 @@ static unsigned update(struct portmap *map, const struct array *array,
 	read_names(map, array);
 	look_around(map, announced);
 	give_up_old(map, rules, now_ms);
+	give_up_surplus(map);
 	take_stock(map, announced, rules);
 	n = slots_by_name(map, order);
 	for (i = 0; i < n; i++)

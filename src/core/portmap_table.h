@@ -28,9 +28,10 @@ struct assignment {
 	struct syntax interface;
 	uint16_t port; /* of the server */
 	uint16_t vport;
-	uint8_t slot;	/* PORTMAP_NO_SLOT: the server is absent */
-	bool is_listed; /* the last update saw it announced */
-	bool is_missed; /* since <missed_ms> */
+	uint8_t slot;	 /* PORTMAP_NO_SLOT: the server is absent */
+	bool is_listed;	 /* the last update saw it announced */
+	bool is_missed;	 /* since <missed_ms> */
+	bool is_surplus; /* the server has too many: this one goes */
 	uint64_t missed_ms;
 };
 

@@ -137,7 +137,7 @@ static void follow_portmap(struct daemon *daemon)
 }
 
 /* Tell the workers what is open; those that waited for it go on. */
-static void tell_open(struct daemon *daemon)
+static void tell_open(struct daemon *daemon, uint64_t followed)
 {
 	const struct portset *spared = listener_spared(daemon->listener);
 	struct portset told = *listener_admitted(daemon->listener), open;
@@ -147,7 +147,7 @@ static void tell_open(struct daemon *daemon)
 		add_told(daemon, &told);
 	portset_subtract(&open, &told, spared);
 	portset_subtract(&open, &open, &daemon->conf->rpc.exclude);
-	svc_rpc_set_open(&daemon->shared, &open);
+	svc_rpc_set_open(&daemon->shared, &open, followed);
 	for (i = 0; i < daemon->nworkers; i++)
 		worker_ports_opened(daemon->worker[i]);
 }
@@ -191,6 +191,7 @@ int daemon_apply_ports(struct daemon *daemon)
 {
 	struct portset before = *listener_admitted(daemon->listener);
 	const struct portset *after = listener_admitted(daemon->listener);
+	uint64_t followed = announced_changes(daemon->shared.router.announced);
 	struct portset wanted;
 	unsigned spared = 0;
 	int err;
@@ -206,7 +207,7 @@ int daemon_apply_ports(struct daemon *daemon)
 		LOG(daemon->log, LOG_LEVEL_NOTICE, "ports",
 		    log_number("admitted", portset_count(after)),
 		    log_number("spared", spared));
-	tell_open(daemon);
+	tell_open(daemon, followed);
 	return err;
 }
 

@@ -109,7 +109,7 @@ static enum reason pump(struct relay *relay, struct relay_side *from)
 	unsigned turns = 0;
 
 	while (!why && !to->is_blocked &&
-	       (relay_holds(from) || from->may_read)) {
+	       (relay_holds(from) || (from->may_read && !from->is_waiting))) {
 		if (turns++ == TURNS) {
 			loop_again(relay->pool->loop, &from->io);
 			return REASON_NONE;

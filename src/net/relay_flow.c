@@ -215,6 +215,7 @@ static enum reason look(struct relay *relay, struct relay_side *from,
 	}
 	if (said.is_last)
 		from->is_looked_at = false;
+	from->is_waiting = said.is_waiting && said.pass < said.len;
 	return pass_on(relay, from, to, said.pass, said.len);
 }
 

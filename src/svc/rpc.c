@@ -290,13 +290,15 @@ static struct relay *relay_at(struct list *node)
 }
 
 void svc_rpc_set_open(struct svc_rpc_shared *shared,
-		      const struct portset *ports)
+		      const struct portset *ports, uint64_t followed)
 {
 	unsigned i;
 
 	for (i = 0; i < PORTSET_WORDS; i++)
 		atomic_store_explicit(&shared->open_port[i], ports->word[i],
 				      memory_order_release);
+	atomic_store_explicit(&shared->followed, followed,
+			      memory_order_release);
 }
 
 bool svc_rpc_is_open(const struct svc_rpc_shared *shared, uint16_t port)
@@ -421,7 +423,7 @@ static int init_parts(struct svc_rpc *svc, const struct svc_rpc_config *config)
 	tick_queue_init(&svc->answered, RPC_ANSWERED_MS);
 	svc->first_late.fire = rpc_first_late;
 	svc->answered_late.fire = rpc_answered_late;
-	svc->answer_wait.fire = rpc_mapper_wait_fired;
+	svc->mapper_wait.fire = rpc_mapper_wait_fired;
 	return relay_pool_init(&svc->relays, svc->loop, config->most_pipes,
 			       conf->rpc.idle_timeout_ms);
 }
@@ -439,7 +441,7 @@ int svc_rpc_new(const struct svc_rpc_config *config, struct svc_rpc **out)
 	svc->shared = config->shared;
 	svc->spare_fd = -1;
 	list_init(&svc->listeners);
-	list_init(&svc->waiting_answers);
+	list_init(&svc->waiting_mappers);
 	for (i = 0; i < RPC_ENDED; i++)
 		list_init(&svc->state[i]);
 	err = init_parts(svc, config);
@@ -466,7 +468,7 @@ void svc_rpc_free(struct svc_rpc *svc)
 	loop_timer_stop(svc->loop, &svc->look_again);
 	loop_timer_stop(svc->loop, &svc->first_late);
 	loop_timer_stop(svc->loop, &svc->answered_late);
-	loop_timer_stop(svc->loop, &svc->answer_wait);
+	loop_timer_stop(svc->loop, &svc->mapper_wait);
 	dialer_release(&svc->dialer);
 	relay_pool_release(&svc->relays);
 	free(svc->room);

@@ -93,14 +93,92 @@ static struct mapper_call *find_call(struct rpc_mapper *mapper, uint32_t id)
 	return NULL;
 }
 
-static struct mapper_call *open_call(struct rpc_mapper *mapper, uint32_t id)
+/* NULL: none. */
+static struct mapper_call *find_room(struct rpc_mapper *mapper, uint32_t id)
 {
-	struct mapper_call *call = find_call(mapper, id);
+	struct mapper_call *call = find_call(mapper, id), *weak = NULL;
 	unsigned i;
 
-	for (i = 0; i < MAPPER_CALLS && !call; i++)
+	for (i = 0; i < MAPPER_CALLS && !call; i++) {
 		if (!mapper->call[i].is_open)
 			call = &mapper->call[i];
+		else if (mapper->call[i].gives_way)
+			weak = &mapper->call[i];
+	}
+	return call ? call : weak;
+}
+
+/* A request that was held back may have its place. */
+static void close_call(struct rpc_mapper *mapper, struct mapper_call *call)
+{
+	call->is_open = false;
+	if (mapper->holds_until_ms)
+		relay_look_again(&mapper->conn->relay, RELAY_CLIENT);
+}
+
+void rpc_mapper_closed(struct rpc_mapper *mapper, uint32_t call_id)
+{
+	struct mapper_call *call = find_call(mapper, call_id);
+
+	if (call)
+		close_call(mapper, call);
+}
+
+void rpc_mapper_cancelled(struct rpc_mapper *mapper, uint32_t call_id)
+{
+	struct mapper_call *call = find_call(mapper, call_id);
+
+	if (call)
+		call->gives_way = true;
+}
+
+/* Look at it again from time to time, until it stops waiting. */
+static void begin_waiting(struct rpc_mapper *mapper)
+{
+	struct svc_rpc *svc = mapper->conn->svc;
+
+	if (mapper->waits_until_ms || mapper->holds_until_ms)
+		return;
+	if (list_is_empty(&svc->waiting_mappers))
+		loop_timer_set(svc->loop, &svc->mapper_wait, MAPPER_WAIT_MS);
+	list_add(&svc->waiting_mappers, &mapper->waiting);
+}
+
+static void stop_waiting(struct rpc_mapper *mapper)
+{
+	mapper->waits_until_ms = 0;
+	if (!mapper->holds_until_ms)
+		list_remove(&mapper->waiting);
+}
+
+static void stop_holding(struct rpc_mapper *mapper)
+{
+	mapper->holds_until_ms = 0;
+	if (!mapper->waits_until_ms)
+		list_remove(&mapper->waiting);
+}
+
+/* True: hold the request back, one of those before it will be answered. */
+static bool hold_request(struct rpc_mapper *mapper)
+{
+	uint64_t now = loop_now_ms(mapper->conn->svc->loop);
+
+	if (mapper->holds_until_ms)
+		return now < mapper->holds_until_ms;
+	begin_waiting(mapper);
+	mapper->holds_until_ms = now + MAPPER_HOLD_MS;
+	return true;
+}
+
+/* Where to remember it. A server that leaves so many questions unanswered for
+ * so long may leave the first for ever. NULL: there is no room yet. */
+static struct mapper_call *open_call(struct rpc_mapper *mapper, uint32_t id)
+{
+	struct mapper_call *call = find_room(mapper, id);
+
+	if (!call && hold_request(mapper))
+		return NULL;
+	stop_holding(mapper);
 	if (!call)
 		call = &mapper->call[mapper->next_call++ % MAPPER_CALLS];
 	return call;
@@ -140,25 +218,46 @@ static const struct mapper_context *asked_context(struct rpc_mapper *mapper,
 	return context;
 }
 
-void rpc_mapper_request(struct rpc_conn *conn, const struct pdu *pdu)
+/* Is the answer to be read? The context then; else NULL. */
+static const struct mapper_context *read_request(struct rpc_mapper *mapper,
+						 const struct pdu *pdu,
+						 struct pdu_request *request)
+{
+	const struct mapper_context *context;
+
+	if (!(pdu->flags & PDU_FIRST) || pdu_request_read(pdu, request))
+		return NULL;
+	context = asked_context(mapper, request->context);
+	if (!context || !context->is_epm ||
+	    (request->opnum != EPM_MAP && request->opnum != EPM_LOOKUP))
+		return NULL;
+	return context;
+}
+
+size_t rpc_mapper_request(struct rpc_conn *conn, const struct pdu *pdu,
+			  struct relay_look *out)
 {
 	struct rpc_mapper *mapper = conn->watch.mapper;
 	struct pdu_request request;
-	const struct mapper_context *context;
+	const struct mapper_context *context =
+		read_request(mapper, pdu, &request);
+	struct mapper_call *call;
 
-	if (!(pdu->flags & PDU_FIRST) || pdu_request_read(pdu, &request))
-		return;
-	context = asked_context(mapper, request.context);
-	if (!context || !context->is_epm ||
-	    (request.opnum != EPM_MAP && request.opnum != EPM_LOOKUP))
-		return;
-	*open_call(mapper, pdu->call_id) = (struct mapper_call){
+	if (!context)
+		return pdu->whole.len;
+	call = open_call(mapper, pdu->call_id);
+	out->is_waiting = !call;
+	if (!call)
+		return 0;
+	*call = (struct mapper_call){
 		.id = pdu->call_id,
 		.context = request.context,
 		.max = note_map(conn, pdu, &request, context->is_64),
 		.opnum = (uint8_t)request.opnum,
 		.is_open = true,
+		.gives_way = pdu->flags & PDU_MAYBE,
 	};
+	return pdu->whole.len;
 }
 
 /* Add the stub of one fragment. */
@@ -244,25 +343,16 @@ static size_t replace(const struct mapper_answer *answer, size_t len,
 	return answer->new_len;
 }
 
-static void stop_waiting(struct rpc_mapper *mapper)
-{
-	list_remove(&mapper->waiting);
-	mapper->waits_until_ms = 0;
-}
-
 /* True: hold the answer back, its ports will be open in a moment. */
 static bool wait_for_ports(struct rpc_conn *conn)
 {
 	struct rpc_mapper *mapper = conn->watch.mapper;
-	struct svc_rpc *svc = conn->svc;
-	uint64_t now = loop_now_ms(svc->loop);
+	uint64_t now = loop_now_ms(conn->svc->loop);
 
 	if (mapper->waits_until_ms)
 		return now < mapper->waits_until_ms;
+	begin_waiting(mapper);
 	mapper->waits_until_ms = now + MAPPER_WAIT_MS;
-	if (list_is_empty(&svc->waiting_answers))
-		loop_timer_set(svc->loop, &svc->answer_wait, MAPPER_WAIT_MS);
-	list_add(&svc->waiting_answers, &mapper->waiting);
 	return true;
 }
 
@@ -277,10 +367,11 @@ static size_t judge(struct rpc_conn *conn, struct mapper_answer *answer,
 		mapper->waits_until_ms &&
 		loop_now_ms(conn->svc->loop) >= mapper->waits_until_ms;
 	verdict = rpc_mapper_judge(conn, answer);
-	if (verdict == MAPPER_WAIT && wait_for_ports(conn))
+	out->is_waiting = verdict == MAPPER_WAIT && wait_for_ports(conn);
+	if (out->is_waiting)
 		return 0;
 	stop_waiting(mapper);
-	find_call(mapper, answer->call_id)->is_open = false;
+	rpc_mapper_closed(mapper, answer->call_id);
 	if (verdict == MAPPER_REPLACE)
 		return replace(answer, len, out);
 	if (verdict == MAPPER_CHANGED)
@@ -302,6 +393,8 @@ size_t rpc_mapper_response(struct rpc_conn *conn, const struct pdu *pdu,
 	if (!context || !context->is_epm || !(pdu->flags & PDU_FIRST)) {
 		/* One that waits may have lost its call to newer ones. */
 		stop_waiting(mapper);
+		if (call && pdu->flags & PDU_LAST)
+			close_call(mapper, call);
 		return first;
 	}
 	answer.opnum = call->opnum;
@@ -312,7 +405,7 @@ size_t rpc_mapper_response(struct rpc_conn *conn, const struct pdu *pdu,
 		return 0;
 	if (whole <= 0) {
 		rpc_log_answer_unread(conn, whole ? whole : ERR_LIMIT);
-		call->is_open = false;
+		close_call(mapper, call);
 		return first;
 	}
 	return judge(conn, &answer, len, out);
@@ -322,7 +415,7 @@ void rpc_mapper_ports_opened(struct svc_rpc *svc)
 {
 	struct list *node;
 
-	list_each (node, &svc->waiting_answers)
+	list_each (node, &svc->waiting_mappers)
 		relay_look_again(&list_entry(node, struct rpc_mapper, waiting)
 					  ->conn->relay,
 				 RELAY_SERVER);
@@ -330,9 +423,14 @@ void rpc_mapper_ports_opened(struct svc_rpc *svc)
 
 void rpc_mapper_wait_fired(struct loop_timer *timer)
 {
-	struct svc_rpc *svc = list_entry(timer, struct svc_rpc, answer_wait);
+	struct svc_rpc *svc = list_entry(timer, struct svc_rpc, mapper_wait);
+	struct list *node;
 
 	rpc_mapper_ports_opened(svc);
-	if (!list_is_empty(&svc->waiting_answers))
+	list_each (node, &svc->waiting_mappers)
+		relay_look_again(&list_entry(node, struct rpc_mapper, waiting)
+					  ->conn->relay,
+				 RELAY_CLIENT);
+	if (!list_is_empty(&svc->waiting_mappers))
 		loop_timer_set(svc->loop, timer, MAPPER_WAIT_MS / 10);
 }

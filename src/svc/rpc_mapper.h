@@ -6,7 +6,8 @@
  * Source: C706 appendices I and O; [MS-RPCE] 2.2.1.2.
  *
  * An answer that names a port which is not open yet is held back until it is,
- * for a second at most. What is signed is read and passes as it is; of what
+ * or until it is known that it will not be, for a second at most; the end of the
+ * server's stream behind it waits as long. What is signed is read and passes as it is; of what
  * is sealed the client gets leases for all that its server announces.
  */
 #ifndef SRC_SVC_RPC_MAPPER_H
@@ -31,8 +32,18 @@ void rpc_mapper_free(struct rpc_conn *conn);
 void rpc_mapper_offered(struct rpc_mapper *mapper, const struct pdu_bind *bind);
 void rpc_mapper_accepted(struct rpc_mapper *mapper,
 			 const struct pdu_bind_ack *ack);
-/* A whole request fragment passes. */
-void rpc_mapper_request(struct rpc_conn *conn, const struct pdu *pdu);
+/*
+ * The request fragment <pdu> comes. Returns how many octets may pass; 0: it is
+ * to be held back until one of the questions before it has been answered,
+ * for there are as many as can be told apart.
+ */
+size_t rpc_mapper_request(struct rpc_conn *conn, const struct pdu *pdu,
+			  struct relay_look *out);
+/* The client gave the call up, and may be answered all the same. */
+void rpc_mapper_cancelled(struct rpc_mapper *mapper, uint32_t call_id);
+/* The call has no answer that could be read: it was orphaned, or there was a
+ * fault. */
+void rpc_mapper_closed(struct rpc_mapper *mapper, uint32_t call_id);
 /*
  * The response fragment <pdu> stands at <at>, with <len> octets of the stream from
  * there on. Returns how many of them have been dealt with and may pass; 0: the

@@ -27,6 +27,7 @@ struct judge {
 	struct mapper_answer *answer;
 	const uint8_t *judged; /* towers up to here: others are aliases */
 	struct addr vip;       /* for the address floor */
+	uint64_t followed;     /* shared->followed, before anything was read */
 	bool writes;	       /* virtual ports may be written in */
 	bool is_changed;
 };
@@ -69,6 +70,17 @@ static void note_port(struct rpc_conn *conn, const struct announcement *seen)
 		shared->ports_changed(shared->ctx);
 }
 
+/* Will more be open in a moment than was found? Not where the control thread
+ * has followed all that is announced: there is no port to be had then. */
+static bool may_open(const struct judge *judge, const struct announcement *seen)
+{
+	struct router *router = &judge->conn->svc->shared->router;
+
+	note_port(judge->conn, seen);
+	return !judge->answer->is_last_look &&
+	       announced_changes(router->announced) != judge->followed;
+}
+
 bool rpc_mapper_lease(struct rpc_conn *conn, uint16_t port,
 		      const struct announcement *seen)
 {
@@ -99,8 +111,7 @@ static enum fate judge_virtual(struct judge *judge, uint8_t *tower,
 				     &seen->interface, seen->port);
 
 	if (!port || !svc_rpc_is_open(conn->svc->shared, port)) {
-		note_port(conn, seen);
-		if (!judge->answer->is_last_look)
+		if (may_open(judge, seen))
 			return FATE_WAIT;
 		rpc_log_no_virtual_port(conn, seen);
 		return FATE_DROP;
@@ -114,7 +125,7 @@ static enum fate judge_virtual(struct judge *judge, uint8_t *tower,
 
 /* Is it open, as far as it will be? Beside virtual ports a real number never
  * is, but by a lease or by chance. */
-static bool is_followed(struct rpc_conn *conn, const struct announcement *seen)
+static bool is_open(struct rpc_conn *conn, const struct announcement *seen)
 {
 	struct router *router = &conn->svc->shared->router;
 	uint16_t port = seen->port;
@@ -133,10 +144,8 @@ static enum fate judge_real(struct judge *judge,
 
 	if (conn->svc->conf->rpc.ports != CONF_PORTS_DYNAMIC)
 		return FATE_KEEP;
-	if (!is_followed(conn, seen) && !judge->answer->is_last_look) {
-		note_port(conn, seen);
+	if (!is_open(conn, seen) && may_open(judge, seen))
 		return FATE_WAIT;
-	}
 	rpc_mapper_lease(conn, seen->port, seen);
 	return FATE_KEEP;
 }
@@ -372,6 +381,8 @@ enum mapper_verdict rpc_mapper_judge(struct rpc_conn *conn,
 		.conn = conn,
 		.answer = answer,
 		.writes = has_virtual && !is_signed(answer),
+		.followed = atomic_load_explicit(&conn->svc->shared->followed,
+						 memory_order_acquire),
 	};
 
 	if (answer->auth_level == PDU_AUTH_PRIVACY) {

@@ -18,6 +18,7 @@ struct rpc_conn;
 #define MAPPER_CALLS	 8
 #define MAPPER_FRAGMENTS 128
 #define MAPPER_WAIT_MS	 1000 /* for ports to be opened */
+#define MAPPER_HOLD_MS	 5000 /* … for one of MAPPER_CALLS to be answered */
 
 /* A presentation context, and what is spoken in it. */
 struct mapper_context {
@@ -33,12 +34,15 @@ struct mapper_call {
 	uint16_t max;	  /* towers that ept_map asked for */
 	uint8_t opnum;
 	bool is_open;
+	/* No answer is owed, though one may come: cancelled, or maybe. */
+	bool gives_way;
 };
 
 struct rpc_mapper {
 	struct rpc_conn *conn;
-	struct list waiting;	 /* in svc->waiting_answers */
-	uint64_t waits_until_ms; /* 0: it does not wait */
+	struct list waiting;	 /* in svc->waiting_mappers */
+	uint64_t waits_until_ms; /* an answer, for ports; 0: it does not */
+	uint64_t holds_until_ms; /* a request, for room; 0: it does not */
 	uint8_t noffered, ncontexts, next_call;
 	bool is_sealed; /* leases were given for all that is announced */
 	struct mapper_context offered[MAPPER_CONTEXTS];

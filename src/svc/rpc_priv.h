@@ -118,8 +118,8 @@ struct svc_rpc {
 	struct tick_queue asked, answered;
 	struct loop_timer first_late, answered_late;
 	struct rpc_room *room;
-	struct list waiting_answers; /* of endpoint mappers, for ports */
-	struct loop_timer answer_wait;
+	struct list waiting_mappers; /* for ports, or for answers */
+	struct loop_timer mapper_wait;
 	struct loop_timer settle; /* armed while connections are young */
 	int spare_fd; /* given up to refuse when there is none left */
 	bool is_stopping;

@@ -165,6 +165,8 @@ static void take_fault(const struct sight *sight, const struct pdu *pdu)
 	struct pdu_fault fault;
 
 	atomic_fetch_add_explicit(&row->faults, 1, memory_order_relaxed);
+	if (watch->mapper)
+		rpc_mapper_closed(watch->mapper, pdu->call_id);
 	if (!pdu_fault_read(pdu, &fault))
 		rpc_log_fault(conn, fault.status);
 }
@@ -178,7 +180,9 @@ static bool is_wanted(const struct rpc_conn *conn, enum relay_end from,
 	if (from == RELAY_CLIENT)
 		return type == PDU_BIND || type == PDU_ALTER ||
 		       (type == PDU_AUTH3 && rpc_user_is_wanted(conn)) ||
-		       (type == PDU_REQUEST && is_mapper);
+		       (is_mapper &&
+			(type == PDU_REQUEST || type == PDU_CANCEL ||
+			 type == PDU_ORPHANED));
 	return type == PDU_BIND_ACK || type == PDU_ALTER_ACK ||
 	       type == PDU_FAULT || (type == PDU_RESPONSE && is_mapper);
 }
@@ -198,7 +202,12 @@ static size_t take(const struct sight *sight, const struct pdu *pdu)
 		rpc_user_note(conn, pdu);
 		break;
 	case PDU_REQUEST:
-		rpc_mapper_request(conn, pdu);
+		return rpc_mapper_request(conn, pdu, sight->out);
+	case PDU_CANCEL:
+		rpc_mapper_cancelled(conn->watch.mapper, pdu->call_id);
+		break;
+	case PDU_ORPHANED:
+		rpc_mapper_closed(conn->watch.mapper, pdu->call_id);
 		break;
 	case PDU_BIND_ACK:
 	case PDU_ALTER_ACK:

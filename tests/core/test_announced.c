@@ -238,6 +238,33 @@ static void announced_note_adds_what_is_not_known(void **state)
 	assert_int_equal(announced_same(table, 5500, 4, 1), 5000);
 }
 
+static void announced_changes_counts_what_is_to_be_followed(void **state)
+{
+	static const struct {
+		int is_note;
+		uint16_t port;
+		int changed;
+	} step[] = {
+		{ 0, 5000, 1 }, { 0, 5000, 0 }, { 1, 5000, 0 },
+		{ 1, 5001, 1 }, { 0, 5000, 0 }, /* a note outlives one list */
+		{ 0, 5000, 1 },
+	};
+	uint64_t at = announced_changes(table);
+	struct announcement one;
+	unsigned i;
+	int changed;
+
+	(void)state;
+	for (i = 0; i < sizeof(step) / sizeof(step[0]); i++) {
+		one = on(step[i].port, 1);
+		changed = step[i].is_note ? announced_note(table, 0, &one)
+					  : announced_set(table, 0, &one, 1);
+		assert_int_equal(changed, step[i].changed);
+		at += (unsigned)step[i].changed;
+		assert_int_equal(announced_changes(table), at);
+	}
+}
+
 static void announced_note_looks_past_the_minor_version(void **state)
 {
 	struct announcement one = { iface(1, 1, 0), 5000 };
@@ -481,6 +508,7 @@ int main(void)
 		TEST(announced_set_without_memory_keeps_the_old_list),
 		TEST(announced_new_survives_each_refused_allocation),
 		TEST(announced_note_adds_what_is_not_known),
+		TEST(announced_changes_counts_what_is_to_be_followed),
 		TEST(announced_note_looks_past_the_minor_version),
 		TEST(announced_note_outlives_one_list_that_lacks_it),
 		TEST(announced_note_that_was_listed_is_no_note_any_more),

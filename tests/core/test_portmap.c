@@ -276,7 +276,7 @@ static void portmap_assignment_never_changes_for_another_s_sake(void **state)
 
 static void announce_row(char name, uint16_t first, unsigned n)
 {
-	struct announcement list[100];
+	struct announcement list[ANNOUNCED_MAX];
 	unsigned i;
 
 	for (i = 0; i < n; i++)
@@ -411,6 +411,69 @@ static void portmap_port_that_comes_back_lingers_anew(void **state)
 	world.now_ms++;
 	world_update(&world);
 	assert_false(is_behind(5000));
+}
+
+static unsigned count_behind(uint16_t first, unsigned n)
+{
+	unsigned i, count = 0;
+
+	for (i = 0; i < n; i++)
+		count += is_behind((uint16_t)(first + i));
+	return count;
+}
+
+static void portmap_server_of_ever_new_ports_has_no_more_than_its_own(void **s)
+{
+	(void)s;
+	SET('b', on(50000, 1));
+	world_update(&world);
+	SET('b', on(50001, 1)); /* the other lingers, whoever has many */
+	announce_row('a', 10000, PORTMAP_OF_SERVER);
+	assert_int_equal(world_update(&world), 0);
+	world.now_ms++;
+	announce_row('a', 20000, PORTMAP_OF_SERVER - 10);
+	assert_int_equal(world_update(&world), 0);
+	assert_int_equal(count_behind(10000, PORTMAP_OF_SERVER), 10);
+	assert_int_equal(count_behind(20000, PORTMAP_OF_SERVER),
+			 PORTMAP_OF_SERVER - 10);
+	world.now_ms++;
+	announce_row('a', 30000, 20);
+	assert_int_equal(world_update(&world), 0);
+	/* Those that were missed longest went first. */
+	assert_int_equal(count_behind(10000, PORTMAP_OF_SERVER), 0);
+	assert_int_equal(count_behind(20000, PORTMAP_OF_SERVER),
+			 PORTMAP_OF_SERVER - 20);
+	assert_int_equal(count_behind(30000, 20), 20);
+	assert_true(is_behind(50000));
+	assert_true(is_behind(50001));
+	world_rows(&world, &rows);
+	assert_int_equal(rows.n, PORTMAP_OF_SERVER + 2);
+}
+
+static void portmap_what_is_announced_is_never_too_much(void **state)
+{
+	(void)state;
+	announce_row('a', 10000, PORTMAP_OF_SERVER);
+	world_update(&world);
+	announce_row('a', 10010, PORTMAP_OF_SERVER);
+	assert_int_equal(world_update(&world), 0);
+	assert_int_equal(count_behind(10000, 10), 0);
+	assert_int_equal(count_behind(10010, PORTMAP_OF_SERVER),
+			 PORTMAP_OF_SERVER);
+}
+
+static void portmap_absent_name_keeps_no_more_than_its_own(void **state)
+{
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < PORTMAP_OF_SERVER + 3; i++)
+		restore('x', 1, (uint16_t)(10000 + i), (uint16_t)(10000 + i),
+			0);
+	world_update(&world);
+	assert_int_equal(count_behind(10000, PORTMAP_OF_SERVER + 3), 0);
+	world_rows(&world, &rows);
+	assert_int_equal(rows.n, PORTMAP_OF_SERVER);
 }
 
 static void portmap_lingering_for_ever_gives_nothing_up(void **state)
@@ -743,6 +806,9 @@ int main(void)
 		TEST(portmap_exhaustion_is_over_when_something_is_given_up),
 		TEST(portmap_missed_port_lingers),
 		TEST(portmap_port_that_comes_back_lingers_anew),
+		TEST(portmap_server_of_ever_new_ports_has_no_more_than_its_own),
+		TEST(portmap_what_is_announced_is_never_too_much),
+		TEST(portmap_absent_name_keeps_no_more_than_its_own),
 		TEST(portmap_lingering_for_ever_gives_nothing_up),
 		TEST(portmap_lingering_number_is_given_to_nobody_else),
 		TEST(portmap_rules_that_change_are_followed_at_once),

@@ -128,6 +128,7 @@ void rpc_stage_announce(struct rpc_stage *play, unsigned server,
 void rpc_stage_follow(struct rpc_stage *play, uint16_t first)
 {
 	struct router *router = &play->stage.router;
+	uint64_t followed = announced_changes(router->announced);
 	static struct portset none, open;
 	struct portmap_rules rules = {
 		.first = first,
@@ -145,7 +146,7 @@ void rpc_stage_follow(struct rpc_stage *play, uint16_t first)
 	} else {
 		announced_ports(router->announced, &open);
 	}
-	svc_rpc_set_open(&play->shared, &open);
+	svc_rpc_set_open(&play->shared, &open, followed);
 	svc_rpc_ports_opened(play->svc);
 	fake_loop_settle(play->stage.loop);
 }

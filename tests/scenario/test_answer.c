@@ -429,7 +429,7 @@ static void a_port_that_is_not_open_yet_is_not_told(void **state)
 
 	(void)state;
 	begin_bound(&talk);
-	svc_rpc_set_open(&talk.play.shared, &none);
+	svc_rpc_set_open(&talk.play.shared, &none, 0);
 	expect_not_registered(&talk,
 			      ask_map(&iface_emsmdb, 4, TOWER_TCP, true));
 	rpc_stage_follow(&talk.play, VPORT);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,8 +22,10 @@
 #define REAL	   50000 /* of the vectors' EMSMDB */
 #define BOOK	   50001 /* of NSPI and RFR */
 #define LATE	   50007 /* what was not known before */
-#define VPORT	   20000 /* the first of ten */
-#define PORT_AT	   136	 /* in vectors 04 and 61 */
+#define VPORT	   20000 /* the first of … */
+#define VPORTS	   10
+#define CALLS	   8   /* that are told apart */
+#define PORT_AT	   136 /* in vectors 04 and 61 */
 #define ADDR_AT	   143
 #define PORT64_AT  156 /* in vector 65 */
 #define ADDR64_AT  163
@@ -745,6 +748,238 @@ static void questions_behind_one_another_get_their_own_answers(void **state)
 	finish(&talk);
 }
 
+/* As many questions as are told apart, one behind the other, from <first> on;
+ * the next one is held back. */
+static void ask_too_much(struct talk *talk, uint32_t first)
+{
+	uint32_t i;
+
+	for (i = first; i < first + CALLS; i++)
+		rpc_stage_pass(&talk->play, talk->client, talk->server,
+			       ask_map(&iface_emsmdb, 4, true, i, true));
+	rpc_stage_say(&talk->play, talk->client,
+		      ask_map(&iface_nspi, 4, true, i, true));
+	rpc_expect_silence(talk->server);
+}
+
+static void answer_emsmdb(struct talk *talk, uint32_t call_id)
+{
+	struct epm_map_reply reply;
+
+	rpc_stage_say(&talk->play, talk->server,
+		      rpc_response(map_one(&iface_emsmdb, REAL, true), 0,
+				   call_id, true));
+	reply = hear_map(talk, call_id, false);
+	assert_int_equal(read_tower(reply.tower[0]).port,
+			 vport_of(talk, &iface_emsmdb, REAL));
+}
+
+static void a_question_too_many_is_asked_when_one_was_answered(void **state)
+{
+	struct talk talk;
+	uint32_t i;
+
+	(void)state;
+	begin_unbound(&talk, CONF_EPM_REWRITE);
+	bind_ndr(&talk);
+	ask_too_much(&talk, 1);
+	/* What comes behind it waits with it. */
+	rpc_stage_say(&talk.play, talk.client,
+		      ask_map(&iface_rfr, 4, true, 100, true));
+	rpc_expect_silence(talk.server);
+	answer_emsmdb(&talk, 3);
+	rpc_expect(talk.server, ask_map(&iface_nspi, 4, true, 1 + CALLS, true));
+	answer_emsmdb(&talk, 1);
+	rpc_expect(talk.server, ask_map(&iface_rfr, 4, true, 100, true));
+	/* No answer was lost meanwhile. */
+	for (i = 2; i <= CALLS; i++)
+		if (i != 3)
+			answer_emsmdb(&talk, i);
+	rpc_stage_say(&talk.play, talk.server,
+		      rpc_response(map_one(&iface_nspi, BOOK, true), 0,
+				   1 + CALLS, true));
+	assert_int_equal(
+		read_tower(hear_map(&talk, 1 + CALLS, false).tower[0]).port,
+		vport_of(&talk, &iface_nspi, BOOK));
+	finish(&talk);
+}
+
+/* However much the client says: it waits in the kernel. */
+static void a_client_that_asks_on_and_on_is_slowed_down(void **state)
+{
+	uint32_t i, n = 20 * RELAY_HELD_MAX / 156, answered = 0, asked = 0;
+	struct bytes question, said;
+	size_t done = 0;
+	struct talk talk;
+	struct pdu pdu;
+	ssize_t wrote;
+
+	(void)state;
+	begin_unbound(&talk, CONF_EPM_REWRITE);
+	bind_ndr(&talk);
+	for (i = 0; i < n;) {
+		question = ask_map(&iface_emsmdb, 4, true, i, true);
+		wrote = send(talk.client, question.at + done,
+			     question.len - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (wrote < 0)
+			break; /* the kernel is full, too */
+		done += (size_t)wrote;
+		if (done < question.len)
+			continue;
+		done = 0;
+		i++;
+		fake_loop_settle(talk.play.stage.loop);
+	}
+	assert_true(i * 156 > RELAY_HELD_MAX);
+	n = i;
+	while (answered < n) {
+		said = rpc_stage_hear(talk.server);
+		assert_true(said.len > 0);
+		for (; said.len; said.len -= pdu.whole.len) {
+			assert_int_equal(pdu_read(said, &pdu), 0);
+			assert_int_equal(pdu.call_id, asked++);
+			said.at += pdu.whole.len;
+		}
+		assert_true(asked - answered <= CALLS);
+		while (answered < asked)
+			answer_emsmdb(&talk, answered++);
+	}
+	finish(&talk);
+}
+
+/* A PDU of the client's without a body. */
+static struct bytes bare(uint8_t type, uint32_t call_id)
+{
+	uint8_t *copy =
+		rpc_copy(ask_map(&iface_emsmdb, 4, true, call_id, true));
+
+	copy[2] = type;
+	copy[8] = PDU_HEADER_LEN;
+	copy[9] = 0;
+	return bytes_of(copy, PDU_HEADER_LEN);
+}
+
+static void a_call_that_ends_otherwise_makes_room_too(void **state)
+{
+	struct talk talk;
+	uint8_t *copy;
+
+	(void)state;
+	begin_unbound(&talk, CONF_EPM_REWRITE);
+	bind_ndr(&talk);
+	/* by a fault */
+	ask_too_much(&talk, 1);
+	rpc_stage_pass(&talk.play, talk.server, talk.client,
+		       rpc_fault(PDU_FAULT_ACCESS_DENIED, 2));
+	rpc_expect(talk.server, ask_map(&iface_nspi, 4, true, 1 + CALLS, true));
+	/* by an answer that cannot be read */
+	rpc_stage_say(&talk.play, talk.client,
+		      ask_map(&iface_emsmdb, 4, true, 2, true));
+	rpc_expect_silence(talk.server);
+	copy = rpc_copy(
+		rpc_response(map_one(&iface_emsmdb, REAL, true), 64, 3, true));
+	copy[88 + 12] ^= 0xff; /* the second fragment is another call's */
+	rpc_stage_say(&talk.play, talk.server, bytes_of(copy, 2 * 88));
+	rpc_expect(talk.server, ask_map(&iface_emsmdb, 4, true, 2, true));
+	finish(&talk);
+	/* when the client gave it up before */
+	begin_unbound(&talk, CONF_EPM_REWRITE);
+	bind_ndr(&talk);
+	rpc_stage_pass(&talk.play, talk.client, talk.server,
+		       ask_map(&iface_emsmdb, 4, true, 50, true));
+	rpc_stage_pass(&talk.play, talk.client, talk.server,
+		       bare(PDU_ORPHANED, 50));
+	ask_too_much(&talk, 1);
+	answer_emsmdb(&talk, 1);
+	rpc_expect(talk.server, ask_map(&iface_nspi, 4, true, 1 + CALLS, true));
+	finish(&talk);
+}
+
+static struct bytes maybe(uint32_t call_id)
+{
+	struct bytes question = ask_map(&iface_emsmdb, 4, true, call_id, true);
+	uint8_t *copy = rpc_copy(question);
+
+	copy[3] |= PDU_MAYBE;
+	return bytes_of(copy, question.len);
+}
+
+/* One that was cancelled may be answered all the same. */
+static void a_call_without_an_answer_owed_gives_way(void **state)
+{
+	struct talk talk;
+	unsigned by;
+	uint32_t i;
+
+	(void)state;
+	for (by = 0; by < 2; by++) {
+		begin_unbound(&talk, CONF_EPM_REWRITE);
+		bind_ndr(&talk);
+		for (i = 1; i < CALLS; i++)
+			rpc_stage_pass(
+				&talk.play, talk.client, talk.server,
+				ask_map(&iface_emsmdb, 4, true, i, true));
+		rpc_stage_pass(&talk.play, talk.client, talk.server,
+			       maybe(CALLS));
+		if (by) {
+			answer_emsmdb(&talk, CALLS);
+			rpc_stage_pass(
+				&talk.play, talk.client, talk.server,
+				ask_map(&iface_emsmdb, 4, true, CALLS, true));
+			rpc_stage_pass(&talk.play, talk.client, talk.server,
+				       bare(PDU_CANCEL, CALLS));
+		}
+		rpc_stage_pass(
+			&talk.play, talk.client, talk.server,
+			ask_map(&iface_emsmdb, 4, true, CALLS + 1, true));
+		for (i = 1; i < CALLS; i++)
+			answer_emsmdb(&talk, i);
+		answer_emsmdb(&talk, CALLS + 1);
+		finish(&talk);
+	}
+}
+
+static void a_question_too_many_waits_five_seconds_at_most(void **state)
+{
+	struct talk talk;
+	uint32_t i;
+
+	(void)state;
+	begin_unbound(&talk, CONF_EPM_REWRITE);
+	bind_ndr(&talk);
+	ask_too_much(&talk, 1);
+	fake_loop_advance(talk.play.stage.loop, 4999);
+	rpc_expect_silence(talk.server);
+	fake_loop_advance(talk.play.stage.loop, 101);
+	rpc_expect(talk.server, ask_map(&iface_nspi, 4, true, 1 + CALLS, true));
+	/* The first one of all is known no more. */
+	rpc_stage_pass(
+		&talk.play, talk.server, talk.client,
+		rpc_response(map_one(&iface_emsmdb, REAL, true), 0, 1, true));
+	for (i = 2; i <= CALLS; i++)
+		answer_emsmdb(&talk, i);
+	finish(&talk);
+}
+
+static void whoever_leaves_while_a_question_waits_leaves_nothing(void **state)
+{
+	struct talk talk;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		begin_unbound(&talk, CONF_EPM_REWRITE);
+		bind_ndr(&talk);
+		ask_too_much(&talk, 1);
+		tcp_reset(i ? talk.client : talk.server);
+		fake_loop_settle(talk.play.stage.loop);
+		assert_int_equal(svc_rpc_open(talk.play.svc), 0);
+		close(i ? talk.server : talk.client);
+		fake_loop_advance(talk.play.stage.loop, 10000);
+		rpc_stage_end(&talk.play);
+	}
+}
+
 static void an_answer_to_another_interface_is_not_read(void **state)
 {
 	struct pdu_bind bind = rpc_offer(&iface_mgmt.syntax, 0);
@@ -923,6 +1158,133 @@ static void an_answer_waits_no_longer_than_a_second(void **state)
 	rpc_expect_silence(talk.client);
 	fake_loop_advance(talk.play.stage.loop, 1);
 	rpc_expect(talk.client, answer);
+	finish(&talk);
+}
+
+/* The server says no more: what it said last waits as any answer. */
+static void an_answer_waits_though_its_server_closed_behind_it(void **state)
+{
+	struct bytes answer;
+	struct talk talk;
+	char octet;
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		begin_asked(&talk, CONF_EPM_REWRITE);
+		answer = rpc_response(map_one(&iface_emsmdb, LATE, true), 0, 1,
+				      true);
+		tcp_write(talk.server, answer.at, answer.len);
+		if (i) /* together, or one after the other */
+			fake_loop_settle(talk.play.stage.loop);
+		shutdown(talk.server, SHUT_WR);
+		fake_loop_settle(talk.play.stage.loop);
+		rpc_expect_silence(talk.client);
+		rpc_stage_follow(&talk.play, VPORT);
+		assert_int_equal(
+			read_tower(hear_map(&talk, 1, false).tower[0]).port,
+			vport_of(&talk, &iface_emsmdb, LATE));
+		assert_int_equal(tcp_read(talk.client, &octet, 1), 0);
+		finish(&talk);
+	}
+}
+
+/* … and no longer. */
+static void an_answer_of_a_server_that_closed_waits_a_second(void **state)
+{
+	struct bytes answer;
+	struct talk talk;
+
+	(void)state;
+	begin_asked(&talk, CONF_EPM_REWRITE);
+	answer = rpc_response(map_one(&iface_emsmdb, LATE, true), 0, 1, true);
+	rpc_stage_say(&talk.play, talk.server, answer);
+	close(talk.server);
+	fake_loop_advance(talk.play.stage.loop, 999);
+	rpc_expect_silence(talk.client);
+	fake_loop_advance(talk.play.stage.loop, 1);
+	expect_not_registered(&talk, 1, false);
+	rpc_expect_end(talk.client);
+	rpc_stage_end(&talk.play);
+}
+
+/* Half an answer is not waited for. */
+static void half_an_answer_goes_on_with_the_end_of_its_stream(void **state)
+{
+	struct bytes half;
+	struct talk talk;
+	char octet;
+
+	(void)state;
+	begin_asked(&talk, CONF_EPM_REWRITE);
+	half = bytes_of(vector_04().at, vector_04().len - 1);
+	rpc_stage_say(&talk.play, talk.server, half);
+	rpc_expect_silence(talk.client);
+	shutdown(talk.server, SHUT_WR);
+	fake_loop_settle(talk.play.stage.loop);
+	rpc_expect(talk.client, half);
+	assert_int_equal(tcp_read(talk.client, &octet, 1), 0);
+	finish(&talk);
+}
+
+/* Nobody waits for what will not be. */
+static void an_answer_does_not_wait_where_all_was_followed(void **state)
+{
+	struct announcement list[2 * VPORTS];
+	struct bytes answer;
+	struct talk talk;
+	unsigned i;
+
+	(void)state;
+	/* The ports were used up before its turn came. */
+	begin_asked(&talk, CONF_EPM_REWRITE);
+	for (i = 0; i < 2 * VPORTS; i++)
+		list[i] = (struct announcement){ iface_emsmdb.syntax,
+						 (uint16_t)(LATE + i) };
+	rpc_stage_announce(&talk.play, 0, list, 2 * VPORTS);
+	rpc_stage_follow(&talk.play, VPORT);
+	i = LATE + 2 * VPORTS - 1;
+	assert_int_equal(rpc_stage_vport(&talk.play, 0, &iface_emsmdb.syntax,
+					 (uint16_t)i),
+			 0);
+	answer = rpc_response(map_one(&iface_emsmdb, (uint16_t)i, true), 0, 1,
+			      true);
+	rpc_stage_say(&talk.play, talk.server, answer);
+	expect_not_registered(&talk, 1, false);
+	assert_int_equal(rpc_stage_logged(&talk.play, "virtual-ports-exhausted",
+					  "server=cas1"),
+			 1);
+	/* But for what was announced since, it waits as ever. */
+	rpc_stage_pass(&talk.play, talk.client, talk.server,
+		       rpc_vector("03_epm_map_req_emsmdb_tcp.bin"));
+	rpc_stage_announce(&talk.play, 0, list, 2 * VPORTS - 1);
+	rpc_stage_say(&talk.play, talk.server, answer);
+	rpc_expect_silence(talk.client);
+	rpc_stage_follow(&talk.play, VPORT);
+	expect_not_registered(&talk, 1, false);
+	finish(&talk);
+}
+
+/* Outside [rpc] range, say: it is announced and will never be open. */
+static void a_tracked_answer_does_not_wait_for_a_port_that_stays_shut(void **s)
+{
+	struct portset none = { 0 };
+	struct bytes answer;
+	struct talk talk;
+
+	(void)s;
+	begin_asked(&talk, CONF_EPM_TRACK);
+	answer = rpc_response(map_one(&iface_emsmdb, LATE, true), 0, 1, true);
+	rpc_stage_say(&talk.play, talk.server, answer);
+	rpc_expect_silence(talk.client);
+	svc_rpc_set_open(&talk.play.shared, &none,
+			 announced_changes(talk.play.stage.router.announced));
+	svc_rpc_ports_opened(talk.play.svc);
+	fake_loop_settle(talk.play.stage.loop);
+	rpc_expect(talk.client, answer);
+	rpc_stage_pass(&talk.play, talk.client, talk.server,
+		       rpc_vector("03_epm_map_req_emsmdb_tcp.bin"));
+	rpc_stage_pass(&talk.play, talk.server, talk.client, answer);
 	finish(&talk);
 }
 
@@ -1582,6 +1944,12 @@ int main(void)
 		test(a_question_without_object_or_for_no_tower_passes),
 		test(a_handle_that_goes_on_stays_the_servers),
 		test(questions_behind_one_another_get_their_own_answers),
+		test(a_question_too_many_is_asked_when_one_was_answered),
+		test(a_client_that_asks_on_and_on_is_slowed_down),
+		test(a_call_that_ends_otherwise_makes_room_too),
+		test(a_call_without_an_answer_owed_gives_way),
+		test(a_question_too_many_waits_five_seconds_at_most),
+		test(whoever_leaves_while_a_question_waits_leaves_nothing),
 		test(an_answer_to_another_interface_is_not_read),
 		test(a_context_that_was_added_later_is_read),
 		test(a_fault_or_another_operation_passes),
@@ -1589,6 +1957,11 @@ int main(void)
 		test(track_says_so_too_and_in_ndr64),
 		test(an_answer_waits_for_its_port_to_be_opened),
 		test(an_answer_waits_no_longer_than_a_second),
+		test(an_answer_waits_though_its_server_closed_behind_it),
+		test(an_answer_of_a_server_that_closed_waits_a_second),
+		test(half_an_answer_goes_on_with_the_end_of_its_stream),
+		test(an_answer_does_not_wait_where_all_was_followed),
+		test(a_tracked_answer_does_not_wait_for_a_port_that_stays_shut),
 		test(each_answer_has_a_second_of_its_own),
 		test(two_clients_wait_at_once_each_for_its_own),
 		test(whoever_leaves_while_an_answer_waits_leaves_nothing),

@@ -302,6 +302,81 @@ static void what_is_held_back_is_looked_at_again_when_told(void **state)
 	finish(&play);
 }
 
+/* … and until it is opened nothing more is read. */
+static void look_barrier(struct play *play, uint8_t *at, struct relay_look *out)
+{
+	look_gate(play, at, out);
+	out->is_waiting = !play->gate_open;
+}
+
+static void while_something_else_is_waited_for_nothing_more_is_read(void **s)
+{
+	struct play play;
+	char octet;
+
+	(void)s;
+	begin(&play, 0, look_barrier);
+	say(&play, "in");
+	say(&play, "side");
+	shutdown(play.client, SHUT_WR);
+	fake_loop_settle(play.loop);
+	relay_look_again(&play.relay, RELAY_CLIENT);
+	fake_loop_settle(play.loop);
+	assert_int_equal(play.looks, 2);
+	assert_int_equal(play.shown, 2);
+	assert_int_equal(play.pool.held_back, 2);
+	expect_silence(play.server);
+	/* The other way goes on. */
+	tcp_write(play.server, "answer", 6);
+	fake_loop_settle(play.loop);
+	expect_text(play.client, "answer");
+	play.gate_open = true;
+	relay_look_again(&play.relay, RELAY_CLIENT);
+	fake_loop_settle(play.loop);
+	/* What came meanwhile, the end too, is seen in its order. */
+	assert_int_equal(play.looks, 4);
+	assert_int_equal(play.shown, 4);
+	expect_text(play.server, "inside");
+	assert_int_equal(tcp_read(play.server, &octet, 1), 0);
+	finish(&play);
+}
+
+static void a_reset_is_seen_while_nothing_is_read(void **state)
+{
+	struct play play;
+
+	(void)state;
+	begin(&play, 0, look_barrier);
+	say(&play, "in");
+	say(&play, "side");
+	tcp_reset(play.client);
+	fake_loop_settle(play.loop);
+	assert_true(play.has_ended);
+	assert_int_equal(play.why, REASON_CLIENT_RESET);
+	play.client = socket(AF_INET, SOCK_STREAM, 0);
+	finish(&play);
+}
+
+/* Who waits without holding anything back would wait for ever. */
+static void look_idle(struct play *play, uint8_t *at, struct relay_look *out)
+{
+	(void)play;
+	(void)at;
+	out->is_waiting = true;
+}
+
+static void where_nothing_is_held_back_nothing_is_waited_for(void **state)
+{
+	struct play play;
+
+	(void)state;
+	begin(&play, 0, look_idle);
+	say(&play, "in");
+	say(&play, "side");
+	expect_text(play.server, "inside");
+	finish(&play);
+}
+
 static void a_relay_that_ends_is_not_looked_at_again(void **state)
 {
 	struct play play;
@@ -721,6 +796,9 @@ int main(void)
 		test(what_is_taken_out_is_gone),
 		test(an_answer_is_sent_back_before_the_end),
 		test(what_is_held_back_is_looked_at_again_when_told),
+		test(while_something_else_is_waited_for_nothing_more_is_read),
+		test(a_reset_is_seen_while_nothing_is_read),
+		test(where_nothing_is_held_back_nothing_is_waited_for),
 		test(a_relay_that_ends_is_not_looked_at_again),
 		test(at_the_end_of_the_stream_what_was_held_back_goes_on),
 		test(a_stream_that_ends_at_once_is_looked_at_first),
