@@ -251,11 +251,13 @@ struct half {
 static uint64_t visit(const struct addr *from, enum route_kind kind,
 		      uint16_t port)
 {
+	static const struct route_first unread;
 	struct route_move move;
 	struct route route;
 	uint64_t server;
 
-	if (route_begin(&router, from, kind, port, 0, now_ms, &route, &move))
+	if (route_begin(&router, from, kind, port, unread, now_ms, &route,
+			&move))
 		return 0;
 	server = route_confirm(&router, &route) ? 0
 						: server_bit(route.res.server);

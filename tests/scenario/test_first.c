@@ -599,6 +599,78 @@ static void the_connections_of_one_run_share_a_server(void **state)
 	rpc_stage_end(&talk.play);
 }
 
+static struct bytes bind_protected(uint8_t level)
+{
+	struct pdu_bind bind = rpc_offer(&iface_epm.syntax, 0);
+
+	return rpc_signed(rpc_bind(&bind, 1, true), 10, level,
+			  bytes_of("token", 5));
+}
+
+/* Where a conversation of that level goes; 0: of none. */
+static unsigned server_for_level(struct talk *talk, uint8_t level)
+{
+	struct pair pair = { .client = client(talk) };
+
+	expect_nobody_dialled(talk);
+	rpc_stage_say(&talk->play, pair.client, bind_protected(level));
+	pair.at_server = dialled(talk, &pair.server);
+	assert_true(pair.at_server >= 0);
+	rpc_expect(pair.at_server, bind_protected(level));
+	part(talk, &pair);
+	return pair.server;
+}
+
+static void who_signs_or_seals_behind_a_shared_address_has_its_server(void **s)
+{
+	struct talk talk;
+	unsigned home, level, i, others = 0;
+
+	(void)s;
+	begin_shared(&talk);
+	home = server_for_level(&talk, PDU_AUTH_PRIVACY);
+	for (i = 0; i < 6; i++) {
+		/* Each of the others is a run of its own. */
+		fake_loop_advance(talk.play.stage.loop, RUN_GAP_MS + 1000);
+		level = PDU_AUTH_CALL + i % 4;
+		assert_int_equal(server_for_level(&talk, (uint8_t)level), home);
+		others |= 1U << server_for_level(&talk, PDU_AUTH_CONNECT);
+	}
+	assert_int_equal(others, (1U << STAGE_SERVERS) - 1);
+	rpc_stage_end(&talk.play);
+}
+
+/* Static ports are told as they are, whoever asks. */
+static void a_static_port_of_a_shared_address_has_its_server(void **state)
+{
+	struct talk talk;
+	struct pair pair;
+	struct conf *conf;
+	unsigned home, i;
+
+	(void)state;
+	rpc_stage_begin(&talk.play, CONF_EPM_REWRITE);
+	conf = talk.play.stage.conf;
+	conf->rpc.ports = CONF_PORTS_STATIC;
+	conf->rpc.has_virtual = true;
+	conf->affinity.nshared = 1;
+	assert_int_equal(
+		prefix_parse("127.68.1.0/24", &conf->affinity.shared[0]), 0);
+	rpc_stage_open(&talk.play);
+	rpc_stage_listen(&talk.play, MAILBOX);
+	serve_all(&talk, MAILBOX);
+	pair = join(&talk, 0, GROUP);
+	home = pair.server;
+	part(&talk, &pair);
+	for (i = 0; i < 6; i++) {
+		fake_loop_advance(talk.play.stage.loop, RUN_GAP_MS + 1000);
+		pair = join(&talk, 0, GROUP + 1);
+		assert_int_equal(pair.server, home);
+		part(&talk, &pair);
+	}
+	rpc_stage_end(&talk.play);
+}
+
 /* refused */
 
 static void connect_in_vain(struct talk *talk, const char *from)
@@ -779,6 +851,8 @@ int main(void)
 		test(a_client_with_affinity_is_connected_before_it_speaks),
 		test(behind_a_shared_address_a_group_leads_to_its_issuer),
 		test(the_connections_of_one_run_share_a_server),
+		test(who_signs_or_seals_behind_a_shared_address_has_its_server),
+		test(a_static_port_of_a_shared_address_has_its_server),
 		test(a_servers_rpc_proxy_that_is_refused_is_said_once),
 		test(while_it_stops_a_group_leads_to_its_issuer),
 		test(while_it_stops_what_is_no_rpc_is_not_let_in),
