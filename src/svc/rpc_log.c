@@ -308,6 +308,17 @@ void rpc_log_no_virtual_port(const struct rpc_conn *conn,
 		    log_text("mend", "widen [rpc] virtual-ports"));
 }
 
+void rpc_log_interleaved(const struct rpc_conn *conn,
+			 const struct run_sight *sight)
+{
+	if (may_notice(conn, RPC_NOTICE_RUN))
+		LOG(conn->svc->log, LOG_LEVEL_NOTICE, "clients-share-a-run",
+		    log_addr("client", &conn->client.addr),
+		    log_text("server", conn->server->name),
+		    log_number("runs", sight->runs),
+		    log_number("interleaved", sight->interleaved));
+}
+
 void rpc_log_aside_over(const struct rpc_conn *conn)
 {
 	LOG(conn->svc->log, LOG_LEVEL_NOTICE, "set-aside-over",

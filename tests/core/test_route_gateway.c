@@ -95,7 +95,7 @@ static void take_step(struct user *who)
 
 	if (who->step < 4) {
 		slot = (unsigned)__builtin_ctzll(reach(who, ROUTE_MAPPER, 135));
-		run_ask(router.runs, &gateway, &what);
+		run_ask(router.runs, &gateway, &what, now_ms);
 		who->told[who->step] = told(slot, who->step + 1,
 					    full.port[slot][who->step + 1]);
 	} else {

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -599,6 +600,72 @@ static void the_connections_of_one_run_share_a_server(void **state)
 	rpc_stage_end(&talk.play);
 }
 
+static void ask_for(struct talk *talk, const struct pair *pair,
+		    const struct iface *iface)
+{
+	struct epm_map_request map = { .max_towers = 4 };
+	struct builder tower = rpc_room(true), stub = rpc_room(true);
+
+	tower_write(&tower, TOWER_TCP, &iface->syntax, 0, NULL);
+	map.tower = rpc_built(&tower);
+	epm_map_request_write(&stub, &map);
+	rpc_stage_pass(&talk->play, pair->client, pair->at_server,
+		       rpc_request(EPM_MAP, rpc_built(&stub), 2, true));
+}
+
+static unsigned runs_shared(struct talk *talk, unsigned runs,
+			    unsigned interleaved)
+{
+	char fields[80];
+
+	snprintf(fields, sizeof(fields),
+		 "client=127.68.1.1 runs=%u interleaved=%u", runs, interleaved);
+	return logged(talk, "clients-share-a-run", fields);
+}
+
+static void clients_that_share_a_run_are_said_once_a_minute(void **state)
+{
+	struct pair one, other;
+	struct talk talk;
+	unsigned i;
+
+	(void)state;
+	begin_shared(&talk);
+	for (i = 0; i < 3; i++) {
+		one = join_mapper(&talk, 0, GROUP + i);
+		other = join_mapper(&talk, 0, GROUP + 10 + i);
+		ask_for(&talk, &one, &iface_emsmdb);
+		ask_for(&talk, &one, &iface_nspi);
+		assert_int_equal(runs_shared(&talk, i + 1, i + 1), 0);
+		ask_for(&talk, &other, &iface_emsmdb);
+		ask_for(&talk, &other, &iface_nspi);
+		assert_int_equal(runs_shared(&talk, i + 1, i + 1), i != 1);
+		part(&talk, &one);
+		part(&talk, &other);
+		fake_loop_advance(talk.play.stage.loop, 40000);
+	}
+	assert_int_equal(logged(&talk, "clients-share-a-run", ""), 2);
+	rpc_stage_end(&talk.play);
+}
+
+/* Its server was not the run's to choose. */
+static void a_client_led_by_its_group_is_of_no_run(void **state)
+{
+	struct pair one, other;
+	struct talk talk;
+
+	(void)state;
+	begin_shared(&talk);
+	one = join_mapper(&talk, 0, GROUP);
+	ask_for(&talk, &one, &iface_emsmdb);
+	other = join_mapper(&talk, GROUP, GROUP);
+	ask_for(&talk, &other, &iface_emsmdb);
+	assert_int_equal(logged(&talk, "clients-share-a-run", ""), 0);
+	part(&talk, &one);
+	part(&talk, &other);
+	rpc_stage_end(&talk.play);
+}
+
 static struct bytes bind_protected(uint8_t level)
 {
 	struct pdu_bind bind = rpc_offer(&iface_epm.syntax, 0);
@@ -851,6 +918,8 @@ int main(void)
 		test(a_client_with_affinity_is_connected_before_it_speaks),
 		test(behind_a_shared_address_a_group_leads_to_its_issuer),
 		test(the_connections_of_one_run_share_a_server),
+		test(clients_that_share_a_run_are_said_once_a_minute),
+		test(a_client_led_by_its_group_is_of_no_run),
 		test(who_signs_or_seals_behind_a_shared_address_has_its_server),
 		test(a_static_port_of_a_shared_address_has_its_server),
 		test(a_servers_rpc_proxy_that_is_refused_is_said_once),
