@@ -60,12 +60,15 @@ void rpc_log_open(const struct rpc_conn *conn)
 {
 	struct endpoint to = { .addr = conn->server->address,
 			       .port = conn->route.port };
+	bool is_answered = conn->state == RPC_ANSWERED;
+	char room[ENDPOINT_TEXT_MAX];
 
 	LOG(conn->svc->log, LOG_LEVEL_INFO, "open",
 	    log_endpoint("client", &conn->client),
 	    log_number("port", conn->route.dialled),
-	    log_text("server", conn->server->name), log_endpoint("to", &to),
-	    log_text("why", conn->route.why));
+	    log_text("server", conn->server->name),
+	    log_text("to", is_answered ? NULL : endpoint_format(&to, room)),
+	    log_text("why", is_answered ? "answered" : conn->route.why));
 }
 
 void rpc_log_close(const struct rpc_conn *conn, enum reason reason,

@@ -10,6 +10,7 @@
 #include "rpc_priv.h"
 
 void rpc_log_init(struct svc_rpc *svc);
+/* It is relayed, or answered in its server's name. */
 void rpc_log_open(const struct rpc_conn *conn);
 void rpc_log_close(const struct rpc_conn *conn, enum reason reason,
 		   uint64_t now_ms);
