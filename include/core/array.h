@@ -39,6 +39,9 @@ enum server_life { SERVER_FREE, SERVER_IN_USE, SERVER_LEAVING };
 struct server {
 	char name[CONF_NAME_MAX]; /* fixed while the slot is used */
 	struct addr address;	  /* the same */
+	/* Of its name, the same on every node. Who chooses a server reads it
+	 * before the slot is sure to stay. */
+	_Atomic uint64_t name_hash;
 	uint8_t slot;
 	_Atomic uint8_t life;  /* enum server_life */
 	_Atomic uint8_t state; /* enum conf_state: the administrator's word */

@@ -9,6 +9,9 @@
  *	135, static and service ports: the client's server, or the method's
  *	choice; the same port there. A private client (shared address, or
  *	key = none) whose bind names an association group gets its issuer.
+ *	Behind a shared address, where nothing else tells clients apart (a
+ *	static port; on 135 a conversation whose answers cannot be given
+ *	virtual ports), all get the address's server, the same each time.
  *	a port of the range that means nothing: not-admitted, whatever let the
  *	connection in; with admit = any the same port of the client's server.
  *	admit = leased and no lease: no-lease, or lease-expired.
@@ -87,11 +90,20 @@ struct route {
 	/* By its group, or behind a shared address by its port: what else the
 	 * client has is there, so no other server will do. */
 	bool is_led;
-	bool is_of_run; /* of a shared address: its server is the run's */
-	bool is_busy;	/* not moved: it had live connections there */
+	bool is_of_run;	    /* of a shared address: its server is the run's */
+	bool is_of_address; /* … or the address's */
+	bool is_busy;	    /* not moved: it had live connections there */
 	/* route_confirm() ended a set-aside, for the log. */
 	bool is_aside_over;
 	enum route_kind kind;
+};
+
+/* What the client said first, where that was read before; all 0: it was not.
+ * It decides only for private clients. */
+struct route_first {
+	uint32_t group; /* the association group that its bind names; 0: none */
+	/* It signs or seals: what it is told keeps the servers' own ports. */
+	bool is_protected;
 };
 
 /* route_begin() moved the client: from whom (its name, for the slot may be
@@ -112,16 +124,14 @@ bool route_is_known(struct router *router, const struct addr *client,
 		    uint16_t port, uint32_t group, uint64_t now_ms);
 
 /*
- * Reserve and decide. <group>: the association group that the client's bind
- * names, where it was read before (0: none, or not read); it decides only for
- * private clients. <move> is always written. REASON_NONE: route->res.server and route->port are to
+ * Reserve and decide. <move> is always written. REASON_NONE: route->res.server and route->port are to
  * be dialled and route_end() is owed; else why not, and nothing is held.
  * group-gone: the issuer of the group is not there; answer with a bind_nak.
  */
 enum reason route_begin(struct router *router, const struct addr *client,
-			enum route_kind kind, uint16_t port, uint32_t group,
-			uint64_t now_ms, struct route *out,
-			struct route_move *move);
+			enum route_kind kind, uint16_t port,
+			struct route_first first, uint64_t now_ms,
+			struct route *out, struct route_move *move);
 /* The dial succeeded. REASON_NONE, or binding-moved: the client's other
  * connections went to another server meanwhile, so that this one must not be
  * used; reset the client. route_end() is still owed. */

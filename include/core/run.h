@@ -30,7 +30,8 @@
 #include "wire/uuid.h"
 
 #define RUN_GAP_MS    2000
-#define RUN_ASKED_MAX 8 /* interfaces of a run that are remembered */
+#define RUN_TELL_MS   60000 /* an address's interleaved runs are told of once */
+#define RUN_ASKED_MAX 8	    /* interfaces of a run that are remembered */
 
 struct runs;
 
@@ -68,9 +69,11 @@ MUST_CHECK int run_open(struct runs *runs, const struct addr *client,
 			uint64_t candidates, const struct run_chooser *chooser,
 			uint64_t now_ms);
 /* A connection of <client> asks for the interface (UUID and major version).
- * True: somebody did in the address's latest run, it is interleaved. */
+ * True: somebody did in the address's latest run, so that it is interleaved
+ * from now on, which is to be told: no run of the address was within the last
+ * RUN_TELL_MS. */
 bool run_ask(struct runs *runs, const struct addr *client,
-	     const struct syntax *interface);
+	     const struct syntax *interface, uint64_t now_ms);
 /* ERR_NOT_FOUND: nothing is known of the address. */
 MUST_CHECK int run_look(struct runs *runs, const struct addr *client,
 			struct run_sight *out);

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "core/array.h"
 
 struct sched;
@@ -36,5 +37,10 @@ void sched_init(struct sched *sched, struct array *array,
 /* NULL if there is no candidate. */
 struct server *sched_pick(struct sched *sched, uint64_t candidates,
 			  uint64_t key);
+/* Whatever the method: the same candidate for the same address, on every node
+ * and after a restart; another only where that one is none. NULL if there is
+ * no candidate. */
+struct server *sched_pick_for(struct sched *sched, uint64_t candidates,
+			      const struct addr *address);
 
 #endif

@@ -9,12 +9,11 @@
 #include "affinity_table.h"
 #include "base/err.h"
 #include "core/pool.h"
+#include "shards.h"
 
-#define SHARDS_MAX 64
-#define PART_MIN   1024 /* bindings of a shard, or the table is one shard */
-#define LOOKS	   1000 /* at idle bindings, while a shard is locked */
-#define BUCKETS	   4096 /* looked into while a shard is locked */
-#define CHAIN_MAX  32	/* a keyed hash makes none as long */
+#define LOOKS	  1000 /* at idle bindings, while a shard is locked */
+#define BUCKETS	  4096 /* looked into while a shard is locked */
+#define CHAIN_MAX 32   /* a keyed hash makes none as long */
 
 /* The bits that chose the shard are equal in all of a shard. */
 static struct binding **bucket_of(struct shard *shard, uint64_t hash)
@@ -187,16 +186,6 @@ bool shard_forget_leaving(struct shard *shard, unsigned *most)
 	pthread_mutex_unlock(&shard->lock);
 	*most += n;
 	return is_over;
-}
-
-/* A power of two, so that no part is below PART_MIN. */
-static unsigned shards_for(size_t entries)
-{
-	unsigned n = SHARDS_MAX;
-
-	while (n > 1 && entries / n < PART_MIN)
-		n /= 2;
-	return n;
 }
 
 static int shard_init(struct shard *shard, size_t part)

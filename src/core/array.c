@@ -9,7 +9,12 @@
  */
 #include <string.h>
 
+#include "base/bytes.h"
+#include "base/hash.h"
 #include "core/array.h"
+
+/* Fixed, or nodes would not agree. Names are the administrator's. */
+static const uint8_t hash_key[HASH_KEY_LEN] = "server's name 1";
 
 void array_init(struct array *array)
 {
@@ -66,6 +71,8 @@ static struct server *enter(struct array *array, const struct conf_server *conf)
 		server++; /* has_room() said that there is one */
 	memcpy(server->name, conf->name, sizeof(server->name));
 	server->address = conf->address;
+	server->name_hash = hash_sip(
+		hash_key, bytes_of(server->name, strlen(server->name)));
 	server->failures = 0;
 	server->set_aside_until = 0;
 	server->blamed_port = 0;

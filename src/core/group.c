@@ -13,9 +13,8 @@
 #include "core/array.h"
 #include "core/group.h"
 #include "core/pool.h"
+#include "shards.h"
 
-#define SHARDS_MAX 64
-#define PART_MIN   1024 /* groups of a shard, or the table is one shard */
 #define FULL_CHAIN 8	/* groups of a bucket, about, when all are there */
 #define NOBODY	   0xff /* the slot of a server that is gone */
 
@@ -284,16 +283,6 @@ unsigned groups_count(struct groups *groups)
 }
 
 /* ---- their memory ---- */
-
-/* A power of two, so that no part is below PART_MIN. */
-static unsigned shards_for(size_t entries)
-{
-	unsigned n = SHARDS_MAX;
-
-	while (n > 1 && entries / n < PART_MIN)
-		n /= 2;
-	return n;
-}
 
 static int shard_init(struct shard *shard, size_t part)
 {

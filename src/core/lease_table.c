@@ -9,9 +9,7 @@
 
 #include "core/pool.h"
 #include "lease_table.h"
-
-#define SHARDS_MAX 64
-#define PART_MIN   1024 /* leases of a shard, or the table is one shard */
+#include "shards.h"
 
 /* ---- the key ---- */
 
@@ -262,16 +260,6 @@ void lease_shard_give(struct lease_shard *shard, struct lease *lease)
 }
 
 /* ---- all of them ---- */
-
-/* A power of two, so that no part is below PART_MIN. */
-static unsigned shards_for(size_t entries)
-{
-	unsigned n = SHARDS_MAX;
-
-	while (n > 1 && entries / n < PART_MIN)
-		n /= 2;
-	return n;
-}
 
 /* Memory as its places are used; each array is one object of a pool. */
 static int make_rooms(struct lease_shard *shard, size_t part)

@@ -11,10 +11,12 @@
 struct wish {
 	struct router *router;
 	uint64_t now_ms;
-	uint64_t owners;	   /* a new binding: one of these; 0 = any */
-	bool is_group;		   /* … for they issued the client's group */
-	bool is_run;		   /* … for it is the run's; a move, too */
-	bool is_led;		   /* … for the client is there already */
+	uint64_t owners; /* a new binding: one of these; 0 = any */
+	bool is_group;	 /* … for they issued the client's group */
+	bool is_run;	 /* … for it is the run's; a move, too */
+	bool is_led;	 /* … for the client is there already */
+	const struct addr
+		*address; /* its server, whatever the method; or NULL */
 	const struct server *from; /* whom the binding leaves */
 	struct route_move move;	   /* noted while the slot was its own */
 };
@@ -69,7 +71,11 @@ static struct server *choose(void *ctx, uint64_t except, uint64_t key,
 		wish->move.why = why_left(from);
 		memcpy(wish->move.from, from->name, sizeof(wish->move.from));
 	}
-	return sched_pick(wish->router->sched, candidates & ~except, key);
+	candidates &= ~except;
+	if (wish->address)
+		return sched_pick_for(wish->router->sched, candidates,
+				      wish->address);
+	return sched_pick(wish->router->sched, candidates, key);
 }
 
 static enum reason why_not(int err, const struct wish *wish)
@@ -219,16 +225,18 @@ static void lead_to_issuer(struct wish *wish, struct route *route,
 /* Whom a private client is to be led to before its binding is made. A port
  * that is one server's decides alone. */
 static enum reason lead(struct wish *wish, const struct addr *client,
-			struct route *route, uint32_t group)
+			struct route *route, struct route_first first)
 {
 	bool is_shared = affinity_is_shared(wish->router->affinity, client);
 
 	if (is_shared && route->meant.owners)
 		route->is_led = true;
-	else if (group && !route->meant.is_one)
-		lead_to_issuer(wish, route, group);
-	route->is_of_run =
-		is_shared && !route->is_led && route->kind == ROUTE_MAPPER;
+	else if (first.group && !route->meant.is_one)
+		lead_to_issuer(wish, route, first.group);
+	if (!is_shared || route->is_led)
+		return REASON_NONE;
+	route->is_of_run = route->kind == ROUTE_MAPPER && !first.is_protected;
+	route->is_of_address = !route->is_of_run;
 	return route->is_of_run ? join_run(wish, client, 0) : REASON_NONE;
 }
 
@@ -261,6 +269,7 @@ static enum reason reserve(struct router *router, const struct addr *client,
 	int err;
 
 	wish->is_led = route->is_led;
+	wish->address = route->is_of_address ? &route->name : NULL;
 	if (wish->is_group && !wish->owners)
 		return REASON_GROUP_GONE;
 	err = affinity_reserve(router->affinity, client, &chooser, wish->now_ms,
@@ -292,9 +301,9 @@ bool route_is_known(struct router *router, const struct addr *client,
 }
 
 enum reason route_begin(struct router *router, const struct addr *client,
-			enum route_kind kind, uint16_t port, uint32_t group,
-			uint64_t now_ms, struct route *out,
-			struct route_move *move)
+			enum route_kind kind, uint16_t port,
+			struct route_first first, uint64_t now_ms,
+			struct route *out, struct route_move *move)
 {
 	struct wish wish = { .router = router, .now_ms = now_ms };
 	struct route route = { .kind = kind, .dialled = port, .why = "bound" };
@@ -307,7 +316,7 @@ enum reason route_begin(struct router *router, const struct addr *client,
 		reason = admit(router, &route, now_ms);
 	}
 	if (!reason && affinity_is_private(router->affinity, client))
-		reason = lead(&wish, client, &route, group);
+		reason = lead(&wish, client, &route, first);
 	if (!reason)
 		reason = reserve(router, client, &wish, &route);
 	*move = wish.move;
@@ -368,6 +377,7 @@ static enum reason move_on(struct router *router, struct route *route,
 	struct affinity_chooser chooser = { choose, &wish, route->tried };
 	int err;
 
+	wish.address = route->is_of_address ? &route->name : NULL;
 	if (route->is_led)
 		return cause;
 	/* Its client has the address for a name. */

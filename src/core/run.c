@@ -20,6 +20,7 @@ struct gateway {
 	struct addr client;
 	uint64_t hash;
 	struct run_sight sight;
+	uint64_t quiet_until_ms; /* it was told that a run is interleaved */
 	bool is_interleaved;
 	uint8_t nasked;
 	uint64_t asked[RUN_ASKED_MAX]; /* hashes of interfaces */
@@ -217,30 +218,39 @@ static bool is_asked(const struct gateway *gateway, uint64_t interface)
 	return false;
 }
 
+/* True: it is interleaved from now on. */
 static bool ask(struct gateway *gateway, uint64_t interface)
 {
-	if (is_asked(gateway, interface)) {
-		gateway->sight.interleaved += !gateway->is_interleaved;
-		gateway->is_interleaved = true;
-		return true;
-	}
-	if (gateway->nasked < RUN_ASKED_MAX)
+	bool is_repeat = is_asked(gateway, interface);
+	bool is_first = is_repeat && !gateway->is_interleaved;
+
+	gateway->is_interleaved |= is_repeat;
+	gateway->sight.interleaved += is_first;
+	if (!is_repeat && gateway->nasked < RUN_ASKED_MAX)
 		gateway->asked[gateway->nasked++] = interface;
-	return false;
+	return is_first;
+}
+
+static bool is_to_tell(struct gateway *gateway, uint64_t now_ms)
+{
+	if (now_ms < gateway->quiet_until_ms)
+		return false;
+	gateway->quiet_until_ms = now_ms + RUN_TELL_MS;
+	return true;
 }
 
 bool run_ask(struct runs *runs, const struct addr *client,
-	     const struct syntax *interface)
+	     const struct syntax *interface, uint64_t now_ms)
 {
 	uint64_t hash = hash_of_interface(runs, interface);
 	struct gateway *gateway;
-	bool is_repeat;
+	bool tells;
 
 	pthread_mutex_lock(&runs->lock);
 	gateway = find(runs, client);
-	is_repeat = gateway && ask(gateway, hash);
+	tells = gateway && ask(gateway, hash) && is_to_tell(gateway, now_ms);
 	pthread_mutex_unlock(&runs->lock);
-	return is_repeat;
+	return tells;
 }
 
 int run_look(struct runs *runs, const struct addr *client,

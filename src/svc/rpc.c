@@ -207,7 +207,7 @@ static enum route_kind kind_of(const struct conf_rpc *rpc, uint16_t port)
 	return is_static(rpc, port) ? ROUTE_FIXED : ROUTE_DYNAMIC;
 }
 
-enum reason rpc_choose(struct rpc_conn *conn, uint32_t group)
+enum reason rpc_choose(struct rpc_conn *conn, struct route_first first)
 {
 	struct svc_rpc *svc = conn->svc;
 	struct router *router = &svc->shared->router;
@@ -218,9 +218,9 @@ enum reason rpc_choose(struct rpc_conn *conn, uint32_t group)
 	enum reason reason;
 
 	if (svc->is_stopping &&
-	    !route_is_known(router, client, port, group, now))
+	    !route_is_known(router, client, port, first.group, now))
 		return REASON_STOPPING;
-	reason = route_begin(router, client, conn->route.kind, port, group, now,
+	reason = route_begin(router, client, conn->route.kind, port, first, now,
 			     &conn->route, &move);
 	if (!reason && conn->route.res.is_moved)
 		rpc_log_moved(conn, &move);
@@ -251,7 +251,7 @@ static bool is_to_be_asked(const struct rpc_conn *conn)
 
 static void serve_at_once(struct rpc_conn *conn)
 {
-	enum reason reason = rpc_choose(conn, 0);
+	enum reason reason = rpc_choose(conn, (struct route_first){ 0 });
 
 	if (reason)
 		rpc_refuse(conn, NULL, reason);

@@ -210,6 +210,8 @@ static enum reason answer_map(struct rpc_conn *conn, struct bytes stub,
 	if (!map.tower.len || tower_read(map.tower, &asked) ||
 	    asked.protocol != TOWER_TCP)
 		n = 0;
+	else
+		rpc_mapper_asked(conn, &asked.interface);
 	for (i = 0; i < n && !port; i++) {
 		if (!is_asked(&svc->room->announced[i], &asked))
 			continue;

@@ -4,8 +4,9 @@
  * Layer: svc.
  *
  * Connections of shared addresses, or without affinity, may name an
- * association group in their bind, which only its issuer can serve; and where
- * the balancer answers for the endpoint mapper, the bind says whether it can.
+ * association group in their bind, which only its issuer can serve, or sign and
+ * seal, so that they will be told no virtual ports; and where the balancer
+ * answers for the endpoint mapper, the bind says whether it can.
  * The octets stay in the socket until the connection is relayed or answered.
  */
 #include <errno.h>
@@ -58,14 +59,17 @@ static void refuse_group(struct rpc_conn *conn, const struct pdu *pdu)
 static void first_came(struct rpc_conn *conn, const struct pdu *pdu)
 {
 	bool is_bind = pdu->type == PDU_BIND;
+	struct route_first first = {
+		.is_protected =
+			pdu->auth.len && pdu->auth_level > PDU_AUTH_CONNECT,
+	};
 	struct pdu_bind bind;
-	uint32_t group = 0;
 	enum reason reason;
 
 	stop_asking(conn);
 	if (is_bind && !pdu_bind_read(pdu, &bind))
-		group = bind.assoc_group;
-	reason = rpc_choose(conn, group);
+		first.group = bind.assoc_group;
+	reason = rpc_choose(conn, first);
 	if (reason == REASON_GROUP_GONE)
 		refuse_group(conn, pdu);
 	else if (reason)
@@ -84,7 +88,7 @@ static void no_rpc_came(struct rpc_conn *conn)
 
 	stop_asking(conn);
 	if (conn->svc->conf->rpc.any_interface)
-		reason = rpc_choose(conn, 0);
+		reason = rpc_choose(conn, (struct route_first){ 0 });
 	if (reason)
 		rpc_refuse(conn, NULL, reason);
 	else

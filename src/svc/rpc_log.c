@@ -60,12 +60,15 @@ void rpc_log_open(const struct rpc_conn *conn)
 {
 	struct endpoint to = { .addr = conn->server->address,
 			       .port = conn->route.port };
+	bool is_answered = conn->state == RPC_ANSWERED;
+	char room[ENDPOINT_TEXT_MAX];
 
 	LOG(conn->svc->log, LOG_LEVEL_INFO, "open",
 	    log_endpoint("client", &conn->client),
 	    log_number("port", conn->route.dialled),
-	    log_text("server", conn->server->name), log_endpoint("to", &to),
-	    log_text("why", conn->route.why));
+	    log_text("server", conn->server->name),
+	    log_text("to", is_answered ? NULL : endpoint_format(&to, room)),
+	    log_text("why", is_answered ? "answered" : conn->route.why));
 }
 
 void rpc_log_close(const struct rpc_conn *conn, enum reason reason,
@@ -306,6 +309,17 @@ void rpc_log_no_virtual_port(const struct rpc_conn *conn,
 		    log_number("port", seen->port),
 		    log_text("interface", iface_text(&seen->interface, room)),
 		    log_text("mend", "widen [rpc] virtual-ports"));
+}
+
+void rpc_log_interleaved(const struct rpc_conn *conn,
+			 const struct run_sight *sight)
+{
+	if (may_notice(conn, RPC_NOTICE_RUN))
+		LOG(conn->svc->log, LOG_LEVEL_NOTICE, "clients-share-a-run",
+		    log_addr("client", &conn->client.addr),
+		    log_text("server", conn->server->name),
+		    log_number("runs", sight->runs),
+		    log_number("interleaved", sight->interleaved));
 }
 
 void rpc_log_aside_over(const struct rpc_conn *conn)

@@ -10,6 +10,7 @@
 #include "rpc_priv.h"
 
 void rpc_log_init(struct svc_rpc *svc);
+/* It is relayed, or answered in its server's name. */
 void rpc_log_open(const struct rpc_conn *conn);
 void rpc_log_close(const struct rpc_conn *conn, enum reason reason,
 		   uint64_t now_ms);
@@ -45,6 +46,9 @@ void rpc_log_lease_refused(const struct rpc_conn *conn, uint16_t port, int err);
 /* The server's port has none on the VIP. */
 void rpc_log_no_virtual_port(const struct rpc_conn *conn,
 			     const struct announcement *seen);
+/* Several clients behind one address look up at a time, and have one server. */
+void rpc_log_interleaved(const struct rpc_conn *conn,
+			 const struct run_sight *sight);
 /* Still open while the balancer stops. */
 void rpc_log_left(const struct rpc_conn *conn, uint64_t now_ms);
 

@@ -184,12 +184,23 @@ static struct mapper_call *open_call(struct rpc_mapper *mapper, uint32_t id)
 	return call;
 }
 
+void rpc_mapper_asked(struct rpc_conn *conn, const struct syntax *interface)
+{
+	struct runs *runs = conn->svc->shared->router.runs;
+	const struct addr *client = &conn->client.addr;
+	struct run_sight sight;
+
+	if (conn->route.is_of_run &&
+	    run_ask(runs, client, interface, loop_now_ms(conn->svc->loop)) &&
+	    !run_look(runs, client, &sight))
+		rpc_log_interleaved(conn, &sight);
+}
+
 /* How many towers a client asks for; and of a shared address's run, which
  * interface. 1 where that cannot be read. */
 static uint16_t note_map(struct rpc_conn *conn, const struct pdu *pdu,
 			 const struct pdu_request *request, bool is_64)
 {
-	struct router *router = &conn->svc->shared->router;
 	struct ndr form = { .little = pdu->little, .is_64 = is_64 };
 	struct epm_map_request map;
 	struct tower tower;
@@ -197,10 +208,8 @@ static uint16_t note_map(struct rpc_conn *conn, const struct pdu *pdu,
 	if (request->opnum != EPM_MAP || !(pdu->flags & PDU_LAST) ||
 	    epm_map_request_read(request->stub, form, &map))
 		return 1;
-	if (map.tower.len && !tower_read(map.tower, &tower) &&
-	    affinity_is_shared(router->affinity, &conn->client.addr))
-		(void)!run_ask(router->runs, &conn->client.addr,
-			       &tower.interface);
+	if (map.tower.len && !tower_read(map.tower, &tower))
+		rpc_mapper_asked(conn, &tower.interface);
 	return (uint16_t)map.max_towers;
 }
 

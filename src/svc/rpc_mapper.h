@@ -53,6 +53,9 @@ void rpc_mapper_closed(struct rpc_mapper *mapper, uint32_t call_id);
 size_t rpc_mapper_response(struct rpc_conn *conn, const struct pdu *pdu,
 			   uint8_t *at, size_t len, struct relay_look *out);
 
+/* The client asks for the interface: of a shared address's run that is noted.
+ * Not for a conversation whose server the run did not choose. */
+void rpc_mapper_asked(struct rpc_conn *conn, const struct syntax *interface);
 /* For the address floor of a tower: the address that the client dialled; the
  * wildcard where that is an IPv6 one, for which there is no floor. */
 struct addr rpc_mapper_floor(struct rpc_conn *conn);

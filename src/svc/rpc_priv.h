@@ -98,6 +98,7 @@ enum rpc_notice {
 	RPC_NOTICE_LEASE,
 	RPC_NOTICE_VIRTUAL_PORT,
 	RPC_NOTICE_UNREAD,
+	RPC_NOTICE_RUN,
 	RPC_NOTICES
 };
 
@@ -137,9 +138,9 @@ void rpc_set_state(struct rpc_conn *conn, enum rpc_state state);
 void rpc_refuse(struct rpc_conn *conn, const char *server, enum reason reason);
 /* rpc.c: the same for a client that was told why. */
 void rpc_refuse_told(struct rpc_conn *conn, enum reason reason);
-/* rpc.c: choose a server. <group>: the association group that its bind names,
- * where that was read; 0: none. As route_begin(). */
-enum reason rpc_choose(struct rpc_conn *conn, uint32_t group);
+/* rpc.c: choose a server, by what it said first where that was read. As
+ * route_begin(). */
+enum reason rpc_choose(struct rpc_conn *conn, struct route_first first);
 /* rpc.c: dial the server that was chosen. */
 void rpc_serve(struct rpc_conn *conn);
 /* rpc.c: the end of one that is not relayed: closed, or reset for a reason

@@ -155,7 +155,9 @@ static inline enum reason begin_of(const struct addr *who, enum route_kind kind,
 				   uint16_t port, uint32_t group,
 				   struct route *out)
 {
-	return route_begin(&router, who, kind, port, group, now_ms, out, &left);
+	struct route_first first = { .group = group };
+
+	return route_begin(&router, who, kind, port, first, now_ms, out, &left);
 }
 
 static inline void end(struct route *route)

@@ -83,12 +83,15 @@ static int tear_down(void **state)
 
 static struct route_move left;
 
+static const struct route_first unread;
+
 static enum reason begin(enum route_kind kind, uint16_t port,
 			 struct route *route)
 {
 	struct addr addr = client(1);
 
-	return route_begin(&router, &addr, kind, port, 0, now_ms, route, &left);
+	return route_begin(&router, &addr, kind, port, unread, now_ms, route,
+			   &left);
 }
 
 static void end(struct route *route)
@@ -402,8 +405,8 @@ static void route_silent_made_up_ports_leave_the_servers_alone(void **state)
 		struct addr addr = client(i);
 
 		assert_int_equal(route_begin(&router, &addr, DYNAMIC,
-					     (uint16_t)(7001 + i), 0, now_ms,
-					     &route[i], &left),
+					     (uint16_t)(7001 + i), unread,
+					     now_ms, &route[i], &left),
 				 NONE);
 	}
 	for (i = 0; i < WORLD_SERVERS; i++) {
@@ -413,8 +416,8 @@ static void route_silent_made_up_ports_leave_the_servers_alone(void **state)
 		end(&route[i]);
 	}
 	assert_true(array_open(&array, now_ms) == 7);
-	assert_int_equal(route_begin(&router, &honest, FIXED, 135, 0, now_ms,
-				     &other, &left),
+	assert_int_equal(route_begin(&router, &honest, FIXED, 135, unread,
+				     now_ms, &other, &left),
 			 NONE);
 	end(&other);
 	assert_nothing_is_held();
@@ -498,8 +501,8 @@ static void route_of_a_full_table_is_table_full(void **state)
 	world_start(CONF_METHOD_ROUND_ROBIN);
 	router.affinity = affinity;
 	route = open_one(FIXED, 135);
-	assert_int_equal(route_begin(&router, &second, FIXED, 135, 0, now_ms,
-				     &other, &left),
+	assert_int_equal(route_begin(&router, &second, FIXED, 135, unread,
+				     now_ms, &other, &left),
 			 REASON_TABLE_FULL);
 	end(&route);
 	assert_nothing_is_held();

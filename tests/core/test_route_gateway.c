@@ -95,7 +95,7 @@ static void take_step(struct user *who)
 
 	if (who->step < 4) {
 		slot = (unsigned)__builtin_ctzll(reach(who, ROUTE_MAPPER, 135));
-		run_ask(router.runs, &gateway, &what);
+		run_ask(router.runs, &gateway, &what, now_ms);
 		who->told[who->step] = told(slot, who->step + 1,
 					    full.port[slot][who->step + 1]);
 	} else {
@@ -251,11 +251,13 @@ struct half {
 static uint64_t visit(const struct addr *from, enum route_kind kind,
 		      uint16_t port)
 {
+	static const struct route_first unread;
 	struct route_move move;
 	struct route route;
 	uint64_t server;
 
-	if (route_begin(&router, from, kind, port, 0, now_ms, &route, &move))
+	if (route_begin(&router, from, kind, port, unread, now_ms, &route,
+			&move))
 		return 0;
 	server = route_confirm(&router, &route) ? 0
 						: server_bit(route.res.server);

@@ -317,7 +317,7 @@ static void run_that_begins_avoids_a_drained_server(void **state)
 	}
 }
 
-/* ---- association groups ---- */
+/* ---- the address decides ---- */
 
 static struct group *learn(const struct addr *who, uint32_t id, unsigned slot,
 			   uint16_t port)
@@ -339,6 +339,188 @@ static void learn_all(const struct addr *who, uint16_t port)
 		group_release(router.groups, learn(who, 70 + i, i, port),
 			      now_ms);
 }
+
+/* Signed or sealed: it is told the server's own ports. */
+static enum reason begin_signed(const struct addr *who, struct route *route)
+{
+	struct route_first first = { .is_protected = true };
+
+	return route_begin(&router, who, ROUTE_MAPPER, 135, first, now_ms,
+			   route, &left);
+}
+
+static unsigned asks_signed(const struct addr *who)
+{
+	struct route route;
+
+	assert_int_equal(begin_signed(who, &route), NONE);
+	assert_int_equal(route.port, 135);
+	assert_int_equal(route_confirm(&router, &route), NONE);
+	return slot_of(&route);
+}
+
+static unsigned dials(const struct addr *who, uint16_t port)
+{
+	struct route route = connected(who, ROUTE_FIXED, port, 0);
+
+	assert_int_equal(route.port, port);
+	return slot_of(&route);
+}
+
+static void address_has_one_server_where_nothing_else_tells_its_clients_apart(
+	void **state)
+{
+	unsigned home = dials(&gateway, 59531), i;
+
+	(void)state;
+	for (i = 0; i < 20; i++) {
+		sched.turn = i;
+		assert_int_equal(dials(&gateway, 59531), home);
+		assert_int_equal(dials(&gateway, 59532), home);
+		assert_int_equal(asks_signed(&gateway), home);
+		now_ms += RUN_GAP_MS + 1;
+	}
+	assert_int_equal(affinity_count(affinity), 0);
+}
+
+static void addresses_are_spread_over_all_servers(void **state)
+{
+	unsigned count[WORLD_SERVERS] = { 0 }, i;
+	char text[ADDR_TEXT_MAX];
+	struct addr who;
+
+	(void)state;
+	share("203.0.113.0/24");
+	affinity_reconfigure(affinity, conf);
+	for (i = 0; i < 256; i++) {
+		snprintf(text, sizeof(text), "203.0.113.%u", i);
+		who = address(text);
+		count[dials(&who, 59531)]++;
+	}
+	for (i = 0; i < WORLD_SERVERS; i++)
+		assert_in_range(count[i], 50, 120);
+}
+
+/* Another balancer, or this one after a restart; the numbers were computed by
+ * another program. */
+static void address_has_the_same_server_on_every_node(void **state)
+{
+	static const unsigned homes[] = { 0, 2, 1, 2, 2, 0 };
+	char text[ADDR_TEXT_MAX];
+	struct addr who;
+	unsigned i;
+
+	(void)state;
+	share("203.0.113.0/24");
+	share("2001:db8::/64");
+	affinity_reconfigure(affinity, conf);
+	for (i = 0; i < 6; i++) {
+		snprintf(text, sizeof(text),
+			 i < 3 ? "203.0.113.%u" : "2001:db8::%u", i);
+		who = address(text);
+		assert_int_equal(dials(&who, 59531), homes[i]);
+	}
+}
+
+static void run_is_not_changed_by_who_signs(void **state)
+{
+	unsigned home = asks_signed(&gateway), run, i;
+
+	(void)state;
+	sched.turn = home + 1;
+	run = asks(&gateway, 0);
+	assert_int_not_equal(run, home);
+	for (i = 0; i < 3; i++) {
+		now_ms += RUN_GAP_MS;
+		assert_int_equal(asks_signed(&gateway), home);
+		assert_int_equal(asks(&gateway, 0), run);
+	}
+	now_ms += RUN_GAP_MS;
+	asks_signed(&gateway);
+	now_ms += 1;
+	assert_int_not_equal(asks(&gateway, 0), run); /* it was over */
+}
+
+static void address_has_another_server_only_while_its_own_is_away(void **state)
+{
+	unsigned home = dials(&gateway, 59531), then;
+
+	(void)state;
+	make(UINT64_C(1) << home, ASIDE);
+	then = dials(&gateway, 59531);
+	assert_int_not_equal(then, home);
+	assert_int_equal(asks_signed(&gateway), then);
+	make(7 & ~(UINT64_C(1) << home) & ~(UINT64_C(1) << then), DRAINED);
+	assert_int_equal(dials(&gateway, 59532), then);
+	now_ms += ARRAY_ASIDE_MS;
+	assert_int_equal(dials(&gateway, 59531), home);
+}
+
+static void address_of_a_failed_connect_goes_where_the_next_ones_will(void **s)
+{
+	struct route first, second;
+	unsigned then;
+
+	(void)s;
+	first = connected(&gateway, ROUTE_FIXED, 59531, 0);
+	end(&first);
+	assert_int_equal(begin_of(&gateway, ROUTE_FIXED, 59531, 0, &first),
+			 NONE);
+	assert_int_equal(begin_signed(&gateway, &second), NONE);
+	assert_int_equal(route_failed(&router, &first, REFUSED, now_ms), NONE);
+	assert_int_equal(route_failed(&router, &second, TIMEOUT, now_ms), NONE);
+	assert_ptr_equal(first.res.server, second.res.server);
+	then = slot_of(&first);
+	assert_int_equal(slot_of(&second), then);
+	assert_int_equal(dials(&gateway, 59531), then);
+}
+
+static void group_that_is_known_comes_before_the_address(void **state)
+{
+	struct route_first first = { .is_protected = true };
+	unsigned home = asks_signed(&gateway), i;
+	struct route route;
+
+	(void)state;
+	learn_all(&gateway, 135);
+	for (i = 0; i < WORLD_SERVERS; i++) {
+		first.group = 70 + i;
+		assert_int_equal(route_begin(&router, &gateway, ROUTE_MAPPER,
+					     135, first, now_ms, &route, &left),
+				 NONE);
+		assert_int_equal(slot_of(&route), i);
+	}
+	first.group = 99; /* nobody's */
+	assert_int_equal(route_begin(&router, &gateway, ROUTE_MAPPER, 135,
+				     first, now_ms, &route, &left),
+			 NONE);
+	assert_int_equal(slot_of(&route), home);
+}
+
+static void without_any_server_the_address_has_none(void **state)
+{
+	struct route route;
+
+	(void)state;
+	make(7, ASIDE);
+	assert_int_equal(begin_of(&gateway, ROUTE_FIXED, 59531, 0, &route),
+			 REASON_NO_SERVER);
+}
+
+/* With key = none nothing is one client's. */
+static void key_none_takes_turns_whoever_signs(void **state)
+{
+	unsigned count[WORLD_SERVERS] = { 0 }, i;
+
+	(void)state;
+	key_none();
+	for (i = 0; i < 30; i++)
+		count[i % 2 ? asks_signed(&me) : dials(&me, 59531)]++;
+	for (i = 0; i < WORLD_SERVERS; i++)
+		assert_int_equal(count[i], 10);
+}
+
+/* ---- association groups ---- */
 
 static void assert_groups_decide(const struct addr *who, enum route_kind kind,
 				 uint16_t port)
@@ -560,6 +742,15 @@ int main(void)
 		TEST(run_without_any_server_is_no_server),
 		TEST(run_that_has_no_place_is_refused),
 		TEST(run_that_begins_avoids_a_drained_server),
+		TEST(address_has_one_server_where_nothing_else_tells_its_clients_apart),
+		TEST(addresses_are_spread_over_all_servers),
+		TEST(address_has_the_same_server_on_every_node),
+		TEST(run_is_not_changed_by_who_signs),
+		TEST(address_has_another_server_only_while_its_own_is_away),
+		TEST(address_of_a_failed_connect_goes_where_the_next_ones_will),
+		TEST(group_that_is_known_comes_before_the_address),
+		TEST(without_any_server_the_address_has_none),
+		TEST(key_none_takes_turns_whoever_signs),
 		TEST(group_goes_to_its_issuer_on_135),
 		TEST(group_goes_to_its_issuer_on_a_static_port),
 		TEST(key_none_group_goes_to_its_issuer_on_135),

@@ -66,7 +66,7 @@ static bool ask(uint8_t n, uint32_t number, uint16_t major)
 				    .major = major };
 	struct addr client = gateway(n);
 
-	return run_ask(runs, &client, &interface);
+	return run_ask(runs, &client, &interface, now_ms);
 }
 
 static int look(uint8_t n, struct run_sight *sight)
@@ -214,14 +214,35 @@ static void run_counts_as_interleaved_once(void **state)
 	assert_int_equal(open_one(1), 0);
 	assert_false(ask(1, 10, 1));
 	assert_true(ask(1, 10, 1));
-	assert_true(ask(1, 10, 1));
+	assert_false(ask(1, 10, 1));
+	assert_false(ask(1, 11, 1));
+	assert_false(ask(1, 11, 1));
 	assert_counts(1, 1, 1);
 	now_ms += RUN_GAP_MS + 1;
 	assert_int_equal(open_one(1), 1);
 	assert_false(ask(1, 10, 1));
 	assert_counts(1, 2, 1);
-	assert_true(ask(1, 10, 1));
+	ask(1, 10, 1);
 	assert_counts(1, 2, 2);
+}
+
+/* Runs interleave all the time behind a busy gateway. */
+static void run_ask_tells_of_an_address_once_a_minute(void **state)
+{
+	unsigned i, told[3] = { 0 };
+
+	(void)state;
+	for (i = 0; i < 30; i++) {
+		assert_true(open_one(1) >= 0 && open_one(2) >= 0);
+		assert_false(ask(1, 10, 1));
+		assert_false(ask(2, 10, 1));
+		told[1] += ask(1, 10, 1);
+		told[2] += ask(2, 10, 1);
+		now_ms += 4000;
+	}
+	assert_counts(1, 30, 30);
+	assert_int_equal(told[1], 2); /* at once, and after 60 s */
+	assert_int_equal(told[2], 2);
 }
 
 /* The answer where runs interleave: the latest server, never a new one. */
@@ -311,6 +332,7 @@ static void run_of_a_new_address_knows_nothing_of_the_old(void **state)
 		assert_true(open_one(n) >= 0);
 		assert_false(ask(n, 10, 1));
 		assert_counts(n, 1, 0);
+		assert_true(ask(n, 10, 1));
 	}
 }
 
@@ -389,6 +411,7 @@ int main(void)
 		TEST(run_does_not_mind_a_clock_that_is_behind),
 		TEST(run_ask_tells_an_interface_asked_twice),
 		TEST(run_counts_as_interleaved_once),
+		TEST(run_ask_tells_of_an_address_once_a_minute),
 		TEST(run_that_is_interleaved_keeps_its_server),
 		TEST(run_ask_remembers_so_many_interfaces),
 		TEST(run_ask_of_an_unknown_address_is_no_repeat),

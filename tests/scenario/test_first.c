@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -599,6 +600,144 @@ static void the_connections_of_one_run_share_a_server(void **state)
 	rpc_stage_end(&talk.play);
 }
 
+static void ask_for(struct talk *talk, const struct pair *pair,
+		    const struct iface *iface)
+{
+	struct epm_map_request map = { .max_towers = 4 };
+	struct builder tower = rpc_room(true), stub = rpc_room(true);
+
+	tower_write(&tower, TOWER_TCP, &iface->syntax, 0, NULL);
+	map.tower = rpc_built(&tower);
+	epm_map_request_write(&stub, &map);
+	rpc_stage_pass(&talk->play, pair->client, pair->at_server,
+		       rpc_request(EPM_MAP, rpc_built(&stub), 2, true));
+}
+
+static unsigned runs_shared(struct talk *talk, unsigned runs,
+			    unsigned interleaved)
+{
+	char fields[80];
+
+	snprintf(fields, sizeof(fields),
+		 "client=127.68.1.1 runs=%u interleaved=%u", runs, interleaved);
+	return logged(talk, "clients-share-a-run", fields);
+}
+
+static void clients_that_share_a_run_are_said_once_a_minute(void **state)
+{
+	struct pair one, other;
+	struct talk talk;
+	unsigned i;
+
+	(void)state;
+	begin_shared(&talk);
+	for (i = 0; i < 3; i++) {
+		one = join_mapper(&talk, 0, GROUP + i);
+		other = join_mapper(&talk, 0, GROUP + 10 + i);
+		ask_for(&talk, &one, &iface_emsmdb);
+		ask_for(&talk, &one, &iface_nspi);
+		assert_int_equal(runs_shared(&talk, i + 1, i + 1), 0);
+		ask_for(&talk, &other, &iface_emsmdb);
+		ask_for(&talk, &other, &iface_nspi);
+		assert_int_equal(runs_shared(&talk, i + 1, i + 1), i != 1);
+		part(&talk, &one);
+		part(&talk, &other);
+		fake_loop_advance(talk.play.stage.loop, 40000);
+	}
+	assert_int_equal(logged(&talk, "clients-share-a-run", ""), 2);
+	rpc_stage_end(&talk.play);
+}
+
+/* Its server was not the run's to choose. */
+static void a_client_led_by_its_group_is_of_no_run(void **state)
+{
+	struct pair one, other;
+	struct talk talk;
+
+	(void)state;
+	begin_shared(&talk);
+	one = join_mapper(&talk, 0, GROUP);
+	ask_for(&talk, &one, &iface_emsmdb);
+	other = join_mapper(&talk, GROUP, GROUP);
+	ask_for(&talk, &other, &iface_emsmdb);
+	assert_int_equal(logged(&talk, "clients-share-a-run", ""), 0);
+	part(&talk, &one);
+	part(&talk, &other);
+	rpc_stage_end(&talk.play);
+}
+
+static struct bytes bind_protected(uint8_t level)
+{
+	struct pdu_bind bind = rpc_offer(&iface_epm.syntax, 0);
+
+	return rpc_signed(rpc_bind(&bind, 1, true), 10, level,
+			  bytes_of("token", 5));
+}
+
+/* Where a conversation of that level goes; 0: of none. */
+static unsigned server_for_level(struct talk *talk, uint8_t level)
+{
+	struct pair pair = { .client = client(talk) };
+
+	expect_nobody_dialled(talk);
+	rpc_stage_say(&talk->play, pair.client, bind_protected(level));
+	pair.at_server = dialled(talk, &pair.server);
+	assert_true(pair.at_server >= 0);
+	rpc_expect(pair.at_server, bind_protected(level));
+	part(talk, &pair);
+	return pair.server;
+}
+
+static void who_signs_or_seals_behind_a_shared_address_has_its_server(void **s)
+{
+	struct talk talk;
+	unsigned home, level, i, others = 0;
+
+	(void)s;
+	begin_shared(&talk);
+	home = server_for_level(&talk, PDU_AUTH_PRIVACY);
+	for (i = 0; i < 6; i++) {
+		/* Each of the others is a run of its own. */
+		fake_loop_advance(talk.play.stage.loop, RUN_GAP_MS + 1000);
+		level = PDU_AUTH_CALL + i % 4;
+		assert_int_equal(server_for_level(&talk, (uint8_t)level), home);
+		others |= 1U << server_for_level(&talk, PDU_AUTH_CONNECT);
+	}
+	assert_int_equal(others, (1U << STAGE_SERVERS) - 1);
+	rpc_stage_end(&talk.play);
+}
+
+/* Static ports are told as they are, whoever asks. */
+static void a_static_port_of_a_shared_address_has_its_server(void **state)
+{
+	struct talk talk;
+	struct pair pair;
+	struct conf *conf;
+	unsigned home, i;
+
+	(void)state;
+	rpc_stage_begin(&talk.play, CONF_EPM_REWRITE);
+	conf = talk.play.stage.conf;
+	conf->rpc.ports = CONF_PORTS_STATIC;
+	conf->rpc.has_virtual = true;
+	conf->affinity.nshared = 1;
+	assert_int_equal(
+		prefix_parse("127.68.1.0/24", &conf->affinity.shared[0]), 0);
+	rpc_stage_open(&talk.play);
+	rpc_stage_listen(&talk.play, MAILBOX);
+	serve_all(&talk, MAILBOX);
+	pair = join(&talk, 0, GROUP);
+	home = pair.server;
+	part(&talk, &pair);
+	for (i = 0; i < 6; i++) {
+		fake_loop_advance(talk.play.stage.loop, RUN_GAP_MS + 1000);
+		pair = join(&talk, 0, GROUP + 1);
+		assert_int_equal(pair.server, home);
+		part(&talk, &pair);
+	}
+	rpc_stage_end(&talk.play);
+}
+
 /* refused */
 
 static void connect_in_vain(struct talk *talk, const char *from)
@@ -779,6 +918,10 @@ int main(void)
 		test(a_client_with_affinity_is_connected_before_it_speaks),
 		test(behind_a_shared_address_a_group_leads_to_its_issuer),
 		test(the_connections_of_one_run_share_a_server),
+		test(clients_that_share_a_run_are_said_once_a_minute),
+		test(a_client_led_by_its_group_is_of_no_run),
+		test(who_signs_or_seals_behind_a_shared_address_has_its_server),
+		test(a_static_port_of_a_shared_address_has_its_server),
 		test(a_servers_rpc_proxy_that_is_refused_is_said_once),
 		test(while_it_stops_a_group_leads_to_its_issuer),
 		test(while_it_stops_what_is_no_rpc_is_not_let_in),
