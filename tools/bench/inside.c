@@ -90,7 +90,8 @@ static void announce(struct router *router)
 	portmap_update(router->portmap, &stage.array, router->announced, &rules,
 		       0);
 	portmap_ports(router->portmap, &open);
-	svc_rpc_set_open(&stage.shared, &open);
+	svc_rpc_set_open(&stage.shared, &open,
+			 announced_changes(router->announced));
 }
 
 static void build(void)
