@@ -202,7 +202,7 @@ static void mark_surplus(struct portmap *map, unsigned first, unsigned n,
 		if (one->is_missed)
 			map->missed[nmissed++] = one;
 	}
-	qsort(map->missed, nmissed, sizeof(map->missed[0]), by_missed);
+	qsort(map->missed, nmissed, sizeof(struct assignment *), by_missed);
 	for (i = 0; i < nmissed && i < surplus; i++)
 		map->missed[i]->is_surplus = true;
 }
