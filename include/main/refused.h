@@ -26,4 +26,8 @@ struct refused {
 void refused_tell(struct refused *refused, struct log *log, uint64_t count,
 		  uint64_t now_ms);
 
+/* What no line has told yet, at the end. */
+void refused_tell_rest(struct refused *refused, struct log *log,
+		       uint64_t count);
+
 #endif

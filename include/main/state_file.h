@@ -38,7 +38,8 @@ MUST_CHECK int state_file_write(const char *path, struct bytes octets);
 /*
  * Read all of <path>; <*at> is owned, for free().
  * ERR_NOT_FOUND: there is none; ERR_LIMIT: above STATE_MAX; ERR_MALFORMED:
- * not a file (a folder, a pipe, …); ERR_MEMORY, -errno.
+ * not a file (a pipe, …); -EISDIR: a folder, which must not be set aside;
+ * ERR_MEMORY, -errno.
  */
 MUST_CHECK int state_file_read(const char *path, uint8_t **at, size_t *len);
 /* Rename a damaged <path> to FILE.damaged, instead of the one before it.

@@ -118,6 +118,8 @@ static void check_leases(const struct rules *rules)
 static void check_virtual(const struct rules *rules)
 {
 	const struct conf_rpc *rpc = &rules->conf->rpc;
+	/* Nobody knows how many all interfaces are. */
+	unsigned wanted = rules->conf->nservers * rpc->ninterfaces;
 	struct portset range, left;
 
 	if (!rpc->has_virtual)
@@ -134,6 +136,17 @@ static void check_virtual(const struct rules *rules)
 	portset_clear(&range);
 	portset_add_range(&range, rpc->virtual_first, rpc->virtual_last);
 	portset_subtract(&left, &range, &rpc->exclude);
+	if (portset_count(&left) && portset_count(&left) < wanted)
+		finding_mend(
+			rule_broken(rules, FINDING_WARNING, "virtual-ports-few",
+				    WHERE("rpc", "virtual-ports"),
+				    "%u ports for %u servers with %u "
+				    "interfaces each",
+				    portset_count(&left), rules->conf->nservers,
+				    rpc->ninterfaces),
+			"give at least %u, better twice as many: a "
+			"service that starts anew takes others",
+			wanted);
 	if (!portset_count(&left))
 		finding_mend(rule_broken(rules, FINDING_ERROR,
 					 "virtual-ports-excluded",

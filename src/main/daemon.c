@@ -501,6 +501,8 @@ static void release(struct daemon *daemon)
 	/* Nobody comes any more, then who is here goes. */
 	if (daemon->listener) {
 		leasing_end(&daemon->leasing);
+		refused_tell_rest(&daemon->refused, daemon->log,
+				  listener_refused(daemon->listener));
 		listener_close(daemon->listener);
 	}
 	for (i = 0; i < daemon->nworkers; i++) {

@@ -38,21 +38,37 @@ static bool is_there(const char *path)
 	return !path || access(path, F_OK) == 0 || errno != ENOENT;
 }
 
-/* The directory of a file that is yet to be made. */
-static bool directory_is_there(const char *path)
-{
-	const char *slash = path ? strrchr(path, '/') : NULL;
-	char room[1024];
-	size_t len;
+#define PATH_ROOM 1024
 
-	if (!slash || slash == path)
-		return true;
-	len = (size_t)(slash - path);
-	if (len >= sizeof(room))
+/* The folder that a file is in. False: its path is too long. */
+static bool folder_of(const char *path, char room[PATH_ROOM])
+{
+	const char *slash = strrchr(path, '/');
+	size_t len = slash && slash != path ? (size_t)(slash - path) : 1;
+
+	if (len >= PATH_ROOM)
 		return false;
 	memcpy(room, path, len);
 	room[len] = '\0';
-	return is_there(room);
+	return true;
+}
+
+/* The directory of a file that is yet to be made. */
+static bool directory_is_there(const char *path)
+{
+	char room[PATH_ROOM];
+
+	return !path || !strrchr(path, '/') ||
+	       (folder_of(path, room) && is_there(room));
+}
+
+/* The daemon makes the folder of its state, if only that is missing. */
+static bool directory_can_be_made(const char *path)
+{
+	char room[PATH_ROOM];
+
+	return directory_is_there(path) ||
+	       (folder_of(path, room) && directory_is_there(room));
 }
 
 static bool user_is_there(const char *name)
@@ -103,7 +119,7 @@ void host_look(const struct conf *conf, struct check_host *host)
 		host->source_is_local[i] = is_local(&balancer->source[i]);
 	host->user_is_there = user_is_there(balancer->user);
 	host->state_directory_is_there =
-		directory_is_there(balancer->state_file);
+		directory_can_be_made(balancer->state_file);
 	host->log_directory_is_there = directory_is_there(balancer->log_file);
 	for (i = 0; i < conf->web.certificates.n; i++)
 		host->certificate_is_there[i] =

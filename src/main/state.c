@@ -6,6 +6,7 @@
  * written by a thread of its own. The next one is taken a second later, or
  * when fifty times as long has passed as taking it took.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -98,9 +99,19 @@ static void set_aside(struct daemon *daemon, int why)
 
 	LOG(daemon->log, LOG_LEVEL_ERROR, "state-damaged",
 	    log_text("file", path), log_text("reason", err_text(why)),
-	    log_text("kept-as", err ? err_text(err) : "FILE.damaged"),
+	    log_text("kept-beside-it", err ? "no" : "with .damaged at its end"),
 	    log_text("effect", "clients are bound anew; virtual ports are "
 			       "computed, and mostly the same"));
+}
+
+/* A folder is somebody's, and not renamed because a key names it. */
+static void say_folder(struct daemon *daemon)
+{
+	LOG(daemon->log, LOG_LEVEL_ERROR, "state-file-unusable",
+	    log_text("file", daemon->conf->balancer.state_file),
+	    log_text("reason", err_text(-EISDIR)),
+	    log_text("mend", "[balancer] state-file names a file: add its "
+			     "name to the folder's"));
 }
 
 /* Read what there is. 0: it is all here. */
@@ -126,9 +137,14 @@ static void be_lenient(struct daemon *daemon, uint64_t now)
 {
 	struct router *router = &daemon->shared.router;
 
-	if (atomic_load(&router->wants_lease))
-		atomic_store(&router->lenient_until_ms,
-			     now + daemon->conf->rpc.lease_timeout_ms);
+	if (!atomic_load(&router->wants_lease))
+		return;
+	atomic_store(&router->lenient_until_ms,
+		     now + daemon->conf->rpc.lease_timeout_ms);
+	LOG(daemon->log, LOG_LEVEL_NOTICE, "leases-lenient",
+	    log_number("ms", daemon->conf->rpc.lease_timeout_ms),
+	    log_text("effect", "no lease is known yet: until then every "
+			       "announced port is open to all"));
 }
 
 void daemon_restore(struct daemon *daemon)
@@ -144,7 +160,10 @@ void daemon_restore(struct daemon *daemon)
 	if (err == ERR_NOT_FOUND)
 		return;
 	if (err) {
-		set_aside(daemon, err);
+		if (err == -EISDIR)
+			say_folder(daemon);
+		else
+			set_aside(daemon, err);
 		return;
 	}
 	LOG(daemon->log, LOG_LEVEL_NOTICE, "state-read",

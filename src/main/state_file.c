@@ -213,6 +213,8 @@ static int read_file(int fd, uint8_t **at, size_t *len)
 
 	if (fstat(fd, &is))
 		return -errno;
+	if (S_ISDIR(is.st_mode))
+		return -EISDIR;
 	if (!S_ISREG(is.st_mode))
 		return ERR_MALFORMED;
 	if (is.st_size > STATE_MAX)

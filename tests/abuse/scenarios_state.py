@@ -51,10 +51,6 @@ def wild_counts(path, whole):
     write(path, state.seal(bytes(front)))
 
 
-def folder(path, whole):
-    os.mkdir(path)
-
-
 def fifo(path, whole):
     os.mkfifo(path)
 
@@ -81,7 +77,6 @@ DAMAGES = {
     'with wild counts': wild_counts,
     'that is empty': lambda path, whole: write(path, b''),
     'that is large and all zeros': large,
-    'that is a folder': folder,
     'that is a pipe': fifo,
     'that is a link to itself': loop,
     'that may not be read': unreadable,
@@ -119,6 +114,15 @@ def damaged_state(here):
             here.wait_log('state-read')
             check(not here.lines('state-damaged'), 'damaged again')
             stop(here)
+    with here.case('a folder of that name stays where it is',
+                   all_well=False):
+        remove(path)
+        os.mkdir(path)
+        here.start()
+        here.wait_log('state-file-unusable')
+        check(os.path.isdir(path), 'it was renamed')
+        stop(here)
+        remove(path)
     here.start()
     here.neighbours()
 
