@@ -141,7 +141,10 @@ class Process:
             return file.read()
 
     def log_size(self):
-        return os.path.getsize(self.log_file)
+        try:
+            return os.path.getsize(self.log_file)
+        except FileNotFoundError:	# not started yet
+            return 0
 
     def log_tail(self, lines=15):
         try:

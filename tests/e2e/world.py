@@ -169,8 +169,21 @@ class World:
         """Start the balancer (again) and wait until all is served."""
         if self.kind == "direct":
             return
+        since = self.balancer.log_size() if self.kind == "mapilbd" else 0
         self.balancer.launch()
         self.wait_ready()
+        if self.kind == "mapilbd":
+            lab.wait_until(lambda: self.all_asked(since),
+                           balancers.READY_SECONDS,
+                           "every endpoint mapper has been asked")
+
+    def all_asked(self, since):
+        """Whether the balancer has heard of every server since then: with
+        admit = any it is open before it knows whose ports are whose."""
+        lines = (self.balancer.log_lines("endpoint-mapper", since) +
+                 self.balancer.log_lines("endpoint-mapper-failed", since))
+        return all(any(f" server={server.name.lower()} " in line
+                       for line in lines) for server in self.servers)
 
     def wait_ready(self):
         """The balancer is ready when it leads to every server; and, where it

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
@@ -134,7 +135,7 @@ static int as_nobody(int (*body)(void))
 	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
-		if (setgid(NOBODY) || setuid(NOBODY))
+		if (setgroups(0, NULL) || setgid(NOBODY) || setuid(NOBODY))
 			_exit(1);
 		err = body();
 		_exit(write(pipe_fd[1], &err, sizeof(err)) != sizeof(err));
