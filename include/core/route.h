@@ -113,10 +113,6 @@ struct route_move {
 	char from[CONF_NAME_MAX];
 };
 
-/* What a port of the range means to this client. */
-struct route_port route_port_of(struct router *router, const struct addr *name,
-				uint16_t port, uint64_t now_ms);
-
 /* Is the client here already, so that it may open more connections while the
  * balancer stops? It has a binding; or, where each of its connections stands
  * for itself, a lease of the port or a known <group> (0: it names none). */
@@ -124,8 +120,8 @@ bool route_is_known(struct router *router, const struct addr *client,
 		    uint16_t port, uint32_t group, uint64_t now_ms);
 
 /*
- * Reserve and decide. <move> is always written. REASON_NONE: route->res.server and route->port are to
- * be dialled and route_end() is owed; else why not, and nothing is held.
+ * Reserve and decide. <move> is always written. REASON_NONE:
+ * route->res.server and route->port are to be dialled and route_end() is owed; else why not, and nothing is held.
  * group-gone: the issuer of the group is not there; answer with a bind_nak.
  */
 enum reason route_begin(struct router *router, const struct addr *client,

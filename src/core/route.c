@@ -97,8 +97,9 @@ static struct route_port one_server(const struct vport *at)
 
 /* A lease comes first: it may be of a real port, which another server's
  * virtual one has as its number. */
-struct route_port route_port_of(struct router *router, const struct addr *name,
-				uint16_t port, uint64_t now_ms)
+static struct route_port meaning_of(struct router *router,
+				    const struct addr *name, uint16_t port,
+				    uint64_t now_ms)
 {
 	struct lease_target leased;
 	struct vport at;
@@ -311,7 +312,7 @@ enum reason route_begin(struct router *router, const struct addr *client,
 
 	route.name = affinity_name(router->affinity, client);
 	if (kind == ROUTE_DYNAMIC) {
-		route.meant = route_port_of(router, &route.name, port, now_ms);
+		route.meant = meaning_of(router, &route.name, port, now_ms);
 		wish.owners = route.meant.owners;
 		reason = admit(router, &route, now_ms);
 	}
